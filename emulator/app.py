@@ -69,6 +69,7 @@ from emulator.worker.executor import WorkerExecutor
 
 if TYPE_CHECKING:
     from emulator.core.snapshots.exit_export import ExitExport
+    from emulator.tracing.metrics import MetricsSender
     from emulator.tracing.sending import Tracing
 
 # An export is often followed by one to another platform, an advanced training by one with another budget.
@@ -91,6 +92,7 @@ class Parts:
     export_worker: WorkerExecutor
     proposal_worker: WorkerExecutor
     tracing: "Tracing | None" = None
+    metrics: "MetricsSender | None" = None
     sweep: threading.Thread | None = None
 
     def start(self) -> None:
@@ -100,9 +102,13 @@ class Parts:
         for runner in self.context.jobs.runners:
             runner.start()
         self.context.leases.start()
+        if self.metrics is not None:
+            self.metrics.start()
 
     def close(self) -> None:
         """End the workers and close the store. A running job is carried out again after the next start."""
+        if self.metrics is not None:
+            self.metrics.close()
         for runner in self.context.jobs.runners:
             runner.stop()
         self.context.leases.stop()
@@ -137,6 +143,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     default_ids = Ids() if settings.id_seed is None else SeededIds(settings.id_seed)
     parts = make_parts(settings, clock or Clock(), ids or default_ids)
     try:
+        request_counts = RequestCounts()
+        parts.metrics = optional_parts.metrics_sender(settings, parts.context, request_counts)
         exit_export = _exit_export(parts.context, settings)
         _load_state(parts.context, settings)
     except BaseException:
@@ -148,7 +156,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     request_log = RequestLog(settings.request_log, secrets) if settings.request_log else None
     if request_log is not None:
         parts.context.on_reset.append(request_log.clear)
-    request_counts = RequestCounts()
+    counts_requests = settings.metrics or settings.metrics_otlp
     origins = Origins(settings.cors_origins)
     proxies = TrustedProxies(settings.trusted_proxies)
     sessions = _sessions(settings, proxies, parts.context)
@@ -177,7 +185,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         # A request passes these from first to last, its response from last to first.
         middleware=[
             *optional_parts.request_traces(parts.tracing),
-            *([Middleware(CountRequests, counts=request_counts)] if settings.metrics else []),
+            *([Middleware(CountRequests, counts=request_counts)] if counts_requests else []),
             *([] if request_log is None else [Middleware(RecordRequests, log=request_log)]),
             *strict,
             Middleware(ResponseHeaders, new_id=parts.context.ids.internal, origins=origins),
@@ -415,7 +423,7 @@ def make_context(
         trainers=Trainers(settings.trainer),
         kept_predictions=KeptPredictions(settings.prediction_days, settings.most_predictions),
         least_free_bytes=settings.least_free_mb * MEGABYTE,
-        prediction_counts=PredictionCounts() if settings.metrics else None,
+        prediction_counts=PredictionCounts() if settings.metrics or settings.metrics_otlp else None,
     )
 
 

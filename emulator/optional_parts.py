@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 
 from starlette.middleware import Middleware
 
+from emulator.api.metrics.counts import RequestCounts
 from emulator.core.context import Context
 from emulator.core.jobs.traces import JobTraces, NoTraces
 from emulator.settings import Settings, StartRefused
 
 if TYPE_CHECKING:
     from emulator.api.upstream.state import Upstream
+    from emulator.tracing.metrics import MetricsSender
     from emulator.tracing.sending import Tracing
 
 
@@ -63,6 +65,29 @@ def strict(settings: Settings, secrets: tuple[str, ...]) -> list[Middleware]:
     return [Middleware(HoldToDocuments, secrets=secrets)]
 
 
+def metrics_sender(settings: Settings, context: Context, counts: RequestCounts) -> "MetricsSender | None":
+    """What sends metrics, with ``--metrics-otlp``. Raises StartRefused."""
+    if not settings.metrics_otlp:
+        return None
+    from emulator.api.metrics.exposition import Exposition, Requests
+
+    try:
+        from emulator.tracing.metrics import MetricsSender
+    except ModuleNotFoundError as error:
+        raise _without_packages("--metrics-otlp", error) from None
+    exposition = Exposition(context)
+    return MetricsSender(lambda: exposition.families(Requests(counts.numbers(), counts.durations())))
+
+
+def _without_packages(option: str, error: ModuleNotFoundError) -> Exception:
+    """The error for an option, of whose packages one cannot be imported."""
+    if not (error.name or "").startswith("opentelemetry"):
+        return error
+    return StartRefused(
+        f"{option} needs the packages of OpenTelemetry: pip install 'custom-vision-emulator[otel]'"
+    )
+
+
 def tracing(settings: Settings) -> "Tracing | None":
     """What sends traces, with ``--traces``. Raises StartRefused."""
     if not settings.traces:
@@ -70,11 +95,7 @@ def tracing(settings: Settings) -> "Tracing | None":
     try:
         from emulator.tracing.sending import Tracing
     except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("opentelemetry"):
-            raise
-        raise StartRefused(
-            "--traces needs the packages of OpenTelemetry: pip install 'custom-vision-emulator[otel]'"
-        ) from None
+        raise _without_packages("--traces", error) from None
     return Tracing()
 
 

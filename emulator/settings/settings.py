@@ -260,6 +260,10 @@ class Settings:
         False, "--metrics", "",
         "Serve metrics for Prometheus at /metrics, without a key.",
         read_boolean, switch=True)
+    metrics_otlp: bool = option(
+        False, "--metrics-otlp", "",
+        "Send the metrics by OpenTelemetry to a collector, as the variables OTEL_* say.",
+        read_boolean, switch=True)
     traces: bool = option(
         False, "--traces", "",
         "Send traces by OpenTelemetry to a collector, as the variables OTEL_* say.",

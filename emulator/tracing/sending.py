@@ -22,7 +22,6 @@ from emulator.settings import StartRefused
 _SERVICE = "custom-vision-emulator"
 _EXPORTERS = ("otlp", "none")
 _PROTOCOL = "http/protobuf"
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _DEFAULT_ENDPOINT = "http://localhost:4318"
 # The time that the last spans have at the end: the process ends soon after a signal, with or without them.
 _CLOSE_SECONDS = 0.25
@@ -39,15 +38,10 @@ class Tracing:
     """
 
     def __init__(self) -> None:
-        self._failures = _Failures(_endpoint())
-        own = Resource.create({"service.name": _SERVICE, "service.version": __version__})
+        self._failures = _Failures(endpoint("--traces", "TRACES"))
         # `shutdown_on_exit` would let the process wait for the collector at its end.
-        self._provider = TracerProvider(
-            resource=own.merge(OTELResourceDetector().detect()), shutdown_on_exit=False
-        )
-        if _one_of("OTEL_TRACES_EXPORTER", _EXPORTERS) == "otlp":
-            _one_of("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", (_PROTOCOL,))
-            _one_of("OTEL_EXPORTER_OTLP_PROTOCOL", (_PROTOCOL,))
+        self._provider = TracerProvider(resource=resource(), shutdown_on_exit=False)
+        if sends("--traces", "TRACES"):
             try:
                 exporter = _Exporter(OTLPSpanExporter(), self._failures)
                 self._provider.add_span_processor(BatchSpanProcessor(exporter))
@@ -133,9 +127,25 @@ class _Exporter(SpanExporter):
         return self._exporter.force_flush(timeout_millis)
 
 
-def _endpoint() -> str:
-    """Scheme, host and port of the collector. Raises StartRefused."""
-    name = next((name for name in _ENDPOINTS if os.environ.get(name, "").strip()), _ENDPOINTS[-1])
+def resource() -> Resource:
+    """What sends: this program, with the attributes of the variables OTEL_*."""
+    own = Resource.create({"service.name": _SERVICE, "service.version": __version__})
+    return own.merge(OTELResourceDetector().detect())
+
+
+def sends(option: str, signal: str) -> bool:
+    """Whether the variables leave the exporter on. signal: TRACES or METRICS. Raises StartRefused."""
+    if _one_of(option, f"OTEL_{signal}_EXPORTER", _EXPORTERS) != "otlp":
+        return False
+    _one_of(option, f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", (_PROTOCOL,))
+    _one_of(option, "OTEL_EXPORTER_OTLP_PROTOCOL", (_PROTOCOL,))
+    return True
+
+
+def endpoint(option: str, signal: str) -> str:
+    """Scheme, host and port of the collector. signal: TRACES or METRICS. Raises StartRefused."""
+    names = (f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    name = next((name for name in names if os.environ.get(name, "").strip()), names[-1])
     text = os.environ.get(name, "").strip() or _DEFAULT_ENDPOINT
     try:
         parts = urlsplit(text)
@@ -144,14 +154,14 @@ def _endpoint() -> str:
         host, port = None, None
     if not host or parts.scheme not in ("http", "https"):
         # The value may have a user name and a password in it.
-        raise StartRefused(f"--traces: {name} must be a URL such as http://collector:4318")
+        raise StartRefused(f"{option}: {name} must be a URL such as http://collector:4318")
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}" + ("" if port is None else f":{port}")
 
 
-def _one_of(name: str, allowed: Sequence[str]) -> str:
+def _one_of(option: str, name: str, allowed: Sequence[str]) -> str:
     """The value of a variable; the first allowed one if it is not set. Raises StartRefused."""
     given = os.environ.get(name, "").strip() or allowed[0]
     if given not in allowed:
-        raise StartRefused(f"--traces: {name} is {given[:50]!r}; supported: {', '.join(allowed)}")
+        raise StartRefused(f"{option}: {name} is {given[:50]!r}; supported: {', '.join(allowed)}")
     return given

@@ -108,6 +108,7 @@ REFUSED = {
     "log_file": ["", "\0"],
     "log_file_mb": ["0", "1.5"],
     "metrics": ["maybe"],
+    "metrics_otlp": ["maybe"],
     "traces": ["maybe"],
     "request_log": ["-1", "100001", "all"],
     "strict": ["maybe"],

@@ -1,7 +1,8 @@
 """Counts of requests by operation, with their durations, for `exposition`.
 
-All of it is changed and read in the thread of the event loop, so that no lock is taken; libraries for metrics
-take one for each value, and a microsecond more for a request.
+All of it is changed in the thread of the event loop, so that no lock is taken; libraries for metrics take one
+for each value, and a microsecond more for a request. A copy that another thread makes may lack a part of the
+last request.
 """
 
 import time
@@ -55,7 +56,7 @@ class RequestCounts:
         """Durations by operation."""
         return {
             operation: Durations(tuple(int(value) for value in values[:-1]), values[-1])
-            for operation, values in self._durations.items()
+            for operation, values in list(self._durations.items())
         }
 
 

@@ -48,10 +48,14 @@ class Exposition:
     def text(self, requests: Requests) -> bytes:
         """All metrics, those of the process included."""
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Collector([*_of_requests(requests), *self._of_state()]))
+        registry.register(_Collector(self.families(requests)))
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         return generate_latest(registry)
+
+    def families(self, requests: Requests) -> list[Metric]:
+        """All metrics except those of the process."""
+        return [*_of_requests(requests), *self._of_state()]
 
     def _of_state(self) -> Iterator[Metric]:
         context = self._context

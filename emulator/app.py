@@ -20,7 +20,7 @@ from emulator.api.faults.middleware import Faults
 from emulator.api.faults.scenarios import FaultScenarios
 from emulator.api.metrics.counts import CountRequests, RequestCounts
 from emulator.api.middleware import Addressing, Identities, Keys
-from emulator.api.repeated_requests import RepeatedRequests, RepeatedResponses
+from emulator.api.repeated_requests import RepeatedRequests, repeated_responses
 from emulator.api.request_log.recorder import RecordRequests, RequestLog
 from emulator.api.routes import add_routes
 from emulator.cluster.opening import open_cluster
@@ -161,7 +161,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     proxies = TrustedProxies(settings.trusted_proxies)
     sessions = _sessions(settings, proxies, parts.context)
     faults = FaultScenarios()
-    repeated = RepeatedResponses()
+    repeated = repeated_responses(parts.context.database.shared)
     upstream = optional_parts.upstream(settings, parts.context, max_body_bytes)
     parts.context.on_reset += (faults.clear, repeated.clear)
 
@@ -273,6 +273,7 @@ def _sessions(settings: Settings, proxies: TrustedProxies, context: Context) -> 
         file=None if settings.ephemeral else context.folder / SESSIONS_FILE,
         secret=context.link_secret,
         resources=_resources(settings, context),
+        shared=context.database.shared,
     )
 
 

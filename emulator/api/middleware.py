@@ -143,7 +143,7 @@ class Keys:
 
     async def _other_access(self, scope: Scope, api: Api) -> Access | None:
         """What a request without a key of the options may do; None if nothing. Raises AccessDenied."""
-        await self._sessions.load()
+        await self._sessions.load(scope)
         access = self._access_of_resource(scope, api)
         if access is None:
             access = self._access_of_session(scope)

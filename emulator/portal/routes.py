@@ -48,11 +48,11 @@ async def _session(request: Request) -> Response:
     """Whether the user is signed in. On a server that needs no secret, this signs in."""
     sessions = _sessions(request)
     is_own = sessions.foreign_reason(request.scope) is None
-    await sessions.load()
+    await sessions.load(request.scope)
     access = sessions.access_of(request.scope) if is_own else None
     headers = dict(_NO_STORE)
     if is_own and access is None and sessions.signs_in_alone:
-        headers["Set-Cookie"] = sessions.begin(request.scope)
+        headers["Set-Cookie"] = await sessions.begin(request.scope)
         access = FULL_ACCESS
     return error_response(200, _state(sessions, access), headers)
 
@@ -68,23 +68,22 @@ async def _sign_in(request: Request) -> Response:
     if foreign is not None:
         return foreign
     body = await read_body(request.scope, request.receive, _LONGEST_BODY)
-    await sessions.load()
-    # Nothing is awaited from here until a wrong key is noted: requests in parallel get no more attempts.
-    wait = sessions.seconds_to_wait(request.scope)
-    if wait:
-        message = f"Too many wrong keys were sent. Try again in {wait} seconds."
-        return gateway_response(429, message, {"retry-after": str(wait)})
     key = _key_of(body)
     if key is None:
         message = 'The body is a JSON object with a training key or a key with a role: {"key": "..."}.'
         return error_response(400, {"code": "BadRequest", "message": message})
+    wait = await sessions.attempt(request.scope)
+    if wait:
+        message = f"Too many wrong keys were sent. Try again in {wait} seconds."
+        return gateway_response(429, message, {"retry-after": str(wait)})
+    await sessions.load(request.scope)
     access = sessions.access_with(key)
     if access is None:
-        sessions.note_wrong_key(request.scope)
         denied = AccessDenied("sign-in to the portal with neither a training key nor a key with a role")
         note_refusal(request, denied)
         return await access_denied(request, denied)
-    headers = {**_NO_STORE, "Set-Cookie": sessions.begin(request.scope, key)}
+    await sessions.forget_attempt(request.scope)
+    headers = {**_NO_STORE, "Set-Cookie": await sessions.begin(request.scope, key)}
     return error_response(200, _state(sessions, access), headers)
 
 
@@ -102,7 +101,7 @@ async def _sign_out(request: Request) -> Response:
     foreign = _refused_as_foreign(request, sessions)
     if foreign is not None:
         return foreign
-    return Response(status_code=204, headers={**_NO_STORE, "Set-Cookie": sessions.end(request.scope)})
+    return Response(status_code=204, headers={**_NO_STORE, "Set-Cookie": await sessions.end(request.scope)})
 
 
 async def _open(request: Request) -> Response:
@@ -112,9 +111,9 @@ async def _open(request: Request) -> Response:
     # A HEAD request, as of a program that checks links, uses no ticket.
     if request.method != "GET":
         return RedirectResponse("./", 303, headers)
-    if not sessions.redeem(request.query_params.get("ticket", "")):
+    if not await sessions.redeem(request.query_params.get("ticket", "")):
         return RedirectResponse(f"./#{_USED_TICKET}", 303, headers)
-    headers["Set-Cookie"] = sessions.begin(request.scope)
+    headers["Set-Cookie"] = await sessions.begin(request.scope)
     return RedirectResponse("./", 303, headers)
 
 

@@ -5,6 +5,9 @@ request, when the server starts with other keys, and when the key that it began 
 not separated by port, so that the name of the cookie contains the port: two emulators on one machine have a
 session each.
 
+Servers of one database have the same sessions: each asks the database again after a second, so that a session
+that has ended at one server ends at the others within that time.
+
 Threat model: pages of other origins, also on other ports of this machine, are refused by `same_origin`; a
 page that lets its name resolve to this machine has another host, and with it no cookie. Programs on other
 ports of the same host can receive the cookie when the user opens them in the same browser, as with every
@@ -31,7 +34,9 @@ from emulator.gateway.keys import SESSION_COOKIE
 from emulator.gateway.origins import header
 from emulator.gateway.proxies import TrustedProxies
 from emulator.gateway.same_origin import foreign_reason
+from emulator.portal.attempts import Attempts
 from emulator.store.resource_tables import KeyKind
+from emulator.store.shared_state import SharedState
 
 IDLE_SECONDS = 12 * 3600
 TICKET_SECONDS = 60
@@ -39,22 +44,25 @@ FILE_NAME = "portal-sessions.json"
 _MOST_SESSIONS = 1000
 # The times of the last requests are written at most this often.
 _WRITE_SECONDS = 900
-# Wrong keys of one client within the time, after which it has to wait.
-MOST_WRONG_KEYS = 10
-WRONG_KEY_SECONDS = 60
-_MOST_CLIENTS = 1000
+# How long a session that the database had counts without asking it again.
+SHARED_SECONDS = 1
 # The keys of resources that sessions begin with, besides the training keys of the options.
 SESSION_KINDS = (KeyKind.TRAINING, KeyKind.ROLE)
 _log = logging.getLogger(__name__)
 
 
 class Session(NamedTuple):
-    """A session. last_used: seconds since 1970. key_hash: of the key that it began with; empty for those of
-    the options.
+    """A session.
+
+    Attributes:
+        last_used: seconds since 1970.
+        key_hash: of the key that it began with; empty for those of the options.
+        read: seconds since 1970, when the database had it; 0 on a server that has its own sessions.
     """
 
     last_used: float
     key_hash: str
+    read: float = 0.0
 
 
 class Sessions:
@@ -68,6 +76,7 @@ class Sessions:
         file: where sessions that began with a key are kept across a restart; None for nowhere.
         secret: of the data folder; the file is valid for the same secret and keys only.
         resources: have further keys, of the kinds `SESSION_KINDS`; None when there are none.
+        shared: the state of all servers, whose sessions these are then; None for a single server.
         now: seconds since 1970. Not the emulator's clock, which tests set to other times.
     """
 
@@ -80,12 +89,14 @@ class Sessions:
         file: Path | None = None,
         secret: bytes = b"",
         resources: ResourceIndex | None = None,
+        shared: SharedState | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._keys = tuple(key.encode() for key in keys)
         self._proxies = proxies
         self.signs_in_alone = signs_in_alone
-        self._file = None if signs_in_alone else file
+        self._shared = None if shared is None else shared.sessions
+        self._file = None if signs_in_alone or shared is not None else file
         self._fingerprint = hmac.new(secret, "\n".join(keys).encode(), hashlib.sha256).hexdigest()
         self._resources = resources
         self._now = now
@@ -93,7 +104,7 @@ class Sessions:
         self._current: dict[str, Session] | None = None
         self._written = 0.0
         self._tickets: dict[str, float] = {}
-        self._wrong_keys: dict[str, list[float]] = {}
+        self._attempts = Attempts(now, shared)
 
     # --- requests -------------------------------------------------------------------------------------------
 
@@ -112,6 +123,8 @@ class Sessions:
 
         Where pages sign in without a key, every cookie is valid: a page that is open while the server
         restarts goes on, and could begin another session anyway.
+
+        Of the sessions of all servers, it knows those that `load` has read.
         """
         token = self._token(scope)
         if not token:
@@ -119,7 +132,7 @@ class Sessions:
         sessions, name, now = self._sessions(), _hashed(token), self._now()
         session = sessions.get(name)
         if self.signs_in_alone and (session is None or not session.key_hash):
-            session = Session(now, "")
+            session = Session(now, "", now)
         if session is None:
             return None
         is_idle = now - session.last_used >= IDLE_SECONDS
@@ -133,10 +146,23 @@ class Sessions:
             self._write()
         return access
 
-    async def load(self) -> None:
-        """Read the keys of resources, if that is needed; the other methods then wait for no database."""
+    async def load(self, scope: Scope) -> None:
+        """Read what `access_of` needs for a request, and `access_with`, which then wait for no database."""
         if self._resources is not None and not self._resources.is_loaded:
-            await asyncio.get_running_loop().run_in_executor(None, self._resources.load)
+            await asyncio.to_thread(self._resources.load)
+        if self._shared is not None and (token := self._token(scope)):
+            await self._read_shared(_hashed(token))
+
+    async def _read_shared(self, name: str) -> None:
+        assert self._shared is not None
+        sessions, now = self._sessions(), self._now()
+        known = sessions.get(name)
+        if known is not None and 0 <= now - known.read < SHARED_SECONDS:
+            return
+        key_hash = await asyncio.to_thread(self._shared.find, name, keys=self._fingerprint, idle=IDLE_SECONDS)
+        sessions.pop(name, None)
+        if key_hash is not None:
+            self._add(name, Session(now, key_hash, now))
 
     # --- begin and end --------------------------------------------------------------------------------------
 
@@ -150,56 +176,70 @@ class Sessions:
             return FULL_ACCESS
         return self._access(hash_of(encoded))
 
-    def begin(self, scope: Scope, key: str | None = None) -> str:
+    async def begin(self, scope: Scope, key: str | None = None) -> str:
         """Begin a session; returns the value of the header Set-Cookie.
 
         key: one that `access_with` accepts; None for full access.
         """
-        token = secrets.token_urlsafe(32)
-        sessions, now = self._sessions(), self._now()
-        for name in [name for name, one in sessions.items() if now - one.last_used >= IDLE_SECONDS]:
-            del sessions[name]
-        while len(sessions) >= _MOST_SESSIONS:
-            del sessions[next(iter(sessions))]  # the one that was not used for the longest time
+        token, now = secrets.token_urlsafe(32), self._now()
         is_of_options = key is None or self.access_with(key) is FULL_ACCESS
-        sessions[_hashed(token)] = Session(now, "" if is_of_options else hash_of(str(key).encode()))
+        key_hash = "" if is_of_options else hash_of(str(key).encode())
+        if self._shared is not None:
+            await asyncio.to_thread(
+                self._shared.add,
+                _hashed(token),
+                keys=self._fingerprint,
+                key_hash=key_hash,
+                idle=IDLE_SECONDS,
+                most=_MOST_SESSIONS,
+            )
+        self._add(_hashed(token), Session(now, key_hash, 0.0 if self._shared is None else now))
         self._write()
         return self._cookie(scope, token)
 
-    def end(self, scope: Scope) -> str:
+    def _add(self, name: str, session: Session) -> None:
+        sessions, now = self._sessions(), self._now()
+        for old in [old for old, one in sessions.items() if now - one.last_used >= IDLE_SECONDS]:
+            del sessions[old]
+        while len(sessions) >= _MOST_SESSIONS:
+            del sessions[next(iter(sessions))]  # the one that was not used for the longest time
+        sessions[name] = session
+
+    async def end(self, scope: Scope) -> str:
         """End the session of a request, if it has one; returns the value of the header Set-Cookie."""
         token = self._token(scope)
-        if token is not None and self._sessions().pop(_hashed(token), None) is not None:
-            self._write()
+        if token is not None:
+            if self._shared is not None:
+                await asyncio.to_thread(self._shared.remove, _hashed(token))
+            if self._sessions().pop(_hashed(token), None) is not None:
+                self._write()
         return f"{self._cookie(scope, '')}; Max-Age=0"
 
     def new_ticket(self) -> str:
-        """A text that begins one session within `TICKET_SECONDS`."""
+        """A text that begins one session within `TICKET_SECONDS`. It may wait for the database."""
         ticket = secrets.token_urlsafe(32)
-        self._tickets[_hashed(ticket)] = self._now()
+        if self._shared is not None:
+            self._shared.add_ticket(_hashed(ticket), TICKET_SECONDS)
+        else:
+            self._tickets[_hashed(ticket)] = self._now()
         return ticket
 
-    def redeem(self, ticket: str) -> bool:
+    async def redeem(self, ticket: str) -> bool:
         """Whether the ticket is valid, which ends with this."""
+        if self._shared is not None:
+            return await asyncio.to_thread(self._shared.redeem, _hashed(ticket))
         made = self._tickets.pop(_hashed(ticket), None)
         return made is not None and self._now() - made < TICKET_SECONDS
 
-    # --- wrong keys -----------------------------------------------------------------------------------------
+    # --- attempts to sign in --------------------------------------------------------------------------------
 
-    def seconds_to_wait(self, scope: Scope) -> int:
-        """Seconds until the client may try another key; 0 if it may now."""
-        times = self._wrong_keys.get(self._proxies.client_address(scope), [])
-        recent = [moment for moment in times if 0 <= self._now() - moment < WRONG_KEY_SECONDS]
-        if len(recent) < MOST_WRONG_KEYS:
-            return 0
-        return max(1, round(WRONG_KEY_SECONDS - (self._now() - recent[0])))
+    async def attempt(self, scope: Scope) -> int:
+        """Count an attempt of the client; seconds until it may make one, 0 if it may now."""
+        return await self._attempts.begin(self._proxies.client_address(scope))
 
-    def note_wrong_key(self, scope: Scope) -> None:
-        client = self._proxies.client_address(scope)
-        times = self._wrong_keys.pop(client, [])
-        self._wrong_keys[client] = [*times, self._now()][-MOST_WRONG_KEYS:]
-        while len(self._wrong_keys) > _MOST_CLIENTS:
-            del self._wrong_keys[next(iter(self._wrong_keys))]
+    async def forget_attempt(self, scope: Scope) -> None:
+        """The last attempt of the client was none with a wrong key."""
+        await self._attempts.forget(self._proxies.client_address(scope))
 
     # --- cookie and file ------------------------------------------------------------------------------------
 
@@ -255,7 +295,7 @@ class Sessions:
         self._written = self._now()
         if self._file is None:
             return
-        sessions = {name: list(session) for name, session in self._sessions().items()}
+        sessions = {name: [one.last_used, one.key_hash] for name, one in self._sessions().items()}
         try:
             write_atomically(
                 self._file,

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import ExceptionContext
 from sqlmodel import Session
 
-from emulator.store import postgresql_rows
+from emulator.store import postgresql_rows, shared_responses, shared_sessions, shared_state
 from emulator.store.commit_listener import CommitListener
 from emulator.store.database import (
     PUBLISHED_KEPT,
@@ -42,7 +42,7 @@ from emulator.store.postgresql import (
     PostgresqlDatabase,
     new_engine,
 )
-from emulator.store.shared_state import CHANNEL, RESOURCES, TABLES, SharedState
+from emulator.store.shared_state import CHANNEL, RESOURCES, SharedState
 
 # A writer that waits longer for those of other servers gives up.
 _TURN_SECONDS = 300
@@ -249,9 +249,10 @@ class SharedPostgresqlDatabase(PostgresqlDatabase):
         super()._prepare(connection)
         connection.exec_driver_sql(_TURN)  # which ended if there was a migration
         self._channel = str(connection.exec_driver_sql(CHANNEL).scalar_one())
-        if connection.exec_driver_sql("SELECT to_regclass('emulator_lease')").scalar() is None:
-            for statement in TABLES:
-                connection.exec_driver_sql(statement)
+        for part in (shared_state, shared_sessions, shared_responses):  # earlier versions had fewer
+            if connection.exec_driver_sql(f"SELECT to_regclass('{part.TABLE}')").scalar() is None:
+                for statement in part.TABLES:
+                    connection.exec_driver_sql(statement)
         connection.commit()
 
     def _exclude_others(self, connection: Connection) -> None:

@@ -1,8 +1,9 @@
 """What several servers of a database share besides the rows of the tables.
 
-Leases of jobs with their progress, the last jobs that have ended, the secret of signatures, and messages. In
-tables of PostgreSQL that no snapshot has. Times are those of the database, so that the clocks of the servers
-do not matter. Nothing here is a commit that counts, or waits for writers.
+Leases of jobs with their progress, the last jobs that have ended, the secret of signatures, sessions of the
+portal, responses to requests that are repeated, and messages. In tables of PostgreSQL that no snapshot has.
+Times are those of the database, so that the clocks of the servers do not matter. Nothing here is a commit
+that counts, or waits for writers.
 """
 
 import logging
@@ -22,6 +23,7 @@ _ENDS_KEPT = 100
 # Topics of messages: a job was added (its kind), a list of jobs has changed (the server), resources
 # or keys have changed; and, from no server, that messages are received from now on.
 ADDED, CHANGED, RESOURCES, CONNECTED = "job", "jobs", "resources", "connected"
+TABLE = "emulator_lease"
 TABLES = (
     "ALTER TABLE emulator_store ADD COLUMN IF NOT EXISTS commits BIGINT NOT NULL DEFAULT 0",
     "ALTER TABLE emulator_store ADD COLUMN IF NOT EXISTS scores BIGINT NOT NULL DEFAULT 0",
@@ -95,6 +97,11 @@ class SharedState:
         # Functions by topic of a message; called with its text, in the thread that listens.
         self.on_message: dict[str, list[Callable[[str], None]]] = {}
         self._engine = engine
+        from emulator.store.shared_responses import SharedResponses  # here, for a fast start
+        from emulator.store.shared_sessions import SharedSessions
+
+        self.sessions = SharedSessions(engine)
+        self.responses = SharedResponses(engine)
 
     def commits(self) -> tuple[int, int]:
         """The number of commits, and of those that changed scores."""

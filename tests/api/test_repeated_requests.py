@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +15,13 @@ from emulator.api.repeated_requests import (
     MAX_RESPONSES,
     RepeatedRequests,
     RepeatedResponses,
+    SharedRepeatedResponses,
 )
+from emulator.store.database import StoreUnreachable
 from tests.support.faults import set_faults
 from tests.support.harness import Service, expect, training_path
+from tests.support.postgresql import execute
+from tests.support.several import Servers, running_servers
 
 FIRST = {"X-Emulator-Request-Id": "first"}
 
@@ -132,13 +138,104 @@ def test_the_latest_responses_are_kept() -> None:
 
 
 def test_the_kept_responses_have_a_limit_of_memory() -> None:
-    responses = RepeatedResponses()
-    fitting = MAX_BYTES_TOGETHER // MAX_BYTES
-    for number in range(fitting + 2):
-        body = {"type": "http.response.body", "body": bytes(MAX_BYTES)}
-        responses.keep(("POST", "/", b"", str(number).encode()), [body])
-    kept = [int(request_id) for *_, request_id in responses.responses]
-    assert kept == list(range(2, fitting + 2))
-    responses.clear()
-    responses.keep(("POST", "/", b"", b"new"), [body])
-    assert len(responses.responses) == 1
+    async def run() -> None:
+        responses = RepeatedResponses()
+        fitting = MAX_BYTES_TOGETHER // MAX_BYTES
+        for number in range(fitting + 2):
+            body = {"type": "http.response.body", "body": bytes(MAX_BYTES)}
+            await responses.keep(("POST", "/", b"", str(number).encode(), None), [body])
+        kept = [int(request_id) for _, _, _, request_id, _ in responses.responses]
+        assert kept == list(range(2, fitting + 2))
+        responses.clear()
+        await responses.keep(("POST", "/", b"", b"new", None), [body])
+        assert len(responses.responses) == 1
+
+    asyncio.run(run())
+
+
+# --- several servers ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Servers]:
+    yield from running_servers(tmp_path)
+
+
+def middleware_of(service: Service, app: App) -> RepeatedRequests:
+    """The middleware of a server, before another application."""
+    shared = service.context.database.shared
+    assert shared is not None
+    return RepeatedRequests(app, SharedRepeatedResponses(shared))
+
+
+def test_a_request_that_is_repeated_at_another_server_has_the_response_of_the_first(servers: Servers) -> None:
+    first, second = servers
+    made = create(first, **FIRST)
+    again = create(second, **FIRST)
+    assert (again.json(), again.headers["content-type"]) == (made.json(), made.headers["content-type"])
+    assert len(second.get("/projects")) == 1
+    create(second, **{"X-Emulator-Request-Id": "second"})
+    assert len(first.get("/projects")) == 2
+    assert first.request("POST", "/_emulator/reset").is_success
+    create(second, **FIRST)
+    assert len(first.get("/projects")) == 1
+
+
+def test_a_request_waits_for_the_earlier_one_at_another_server(servers: Servers) -> None:
+    async def run() -> None:
+        app, other = App(), App()
+        first = asyncio.create_task(request(middleware_of(servers.first, app)))
+        while not app.count:
+            await asyncio.sleep(0)
+        second = asyncio.create_task(request(middleware_of(servers.second, other)))
+        done, _ = await asyncio.wait([second], timeout=0.3)
+        assert not done
+        app.may_respond.set()
+        assert await asyncio.gather(first, second) == [b"1", b"1"]
+        assert other.count == 0
+
+    asyncio.run(run())
+
+
+def test_a_request_of_a_server_that_was_killed_is_carried_out_by_another_one(servers: Servers) -> None:
+    async def run() -> None:
+        app, other = App(), App()
+        other.may_respond.set()
+        first = asyncio.create_task(request(middleware_of(servers.first, app)))
+        while not app.count:
+            await asyncio.sleep(0)
+        # As after the time in which a server renews its claim.
+        url = str(servers.first.settings.database)
+        execute(url, "UPDATE emulator_response SET expires = now() - interval '1 s'")
+        assert await request(middleware_of(servers.second, other)) == b"1"
+        app.may_respond.set()
+        await first
+        assert await request(middleware_of(servers.first, app)) == b"1"
+        assert (app.count, other.count) == (1, 1)
+
+    asyncio.run(run())
+
+
+def test_a_request_that_failed_is_carried_out_again_by_any_server(servers: Servers) -> None:
+    async def run() -> None:
+        failing, other = App(500), App()
+        for one in (failing, other):
+            one.may_respond.set()
+        await request(middleware_of(servers.first, failing))
+        await request(middleware_of(servers.second, other))
+        assert (failing.count, other.count) == (1, 1)
+
+    asyncio.run(run())
+
+
+def test_a_response_is_sent_although_it_cannot_be_kept(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def is_away(*_given: Any, **_more: Any) -> None:
+        raise StoreUnreachable("away")
+
+    shared = servers.first.context.database.shared
+    assert shared is not None
+    monkeypatch.setattr(shared.responses, "keep", is_away)
+    assert expect(create(servers.first, **FIRST))["name"] == "new"
+    assert "could not be kept" in caplog.text

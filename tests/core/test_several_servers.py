@@ -4,14 +4,12 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from sqlalchemy import event
 from sqlmodel import select
 
 from emulator.core import blob_checks
-from emulator.core.ids import Ids
 from emulator.core.jobs.history import EndStatus, JobDescription
 from emulator.core.revisions import revisions
 from emulator.store import batches, shared_state
@@ -19,12 +17,13 @@ from emulator.store.database import DatabaseRefused, LeaseLost, StoreUnreachable
 from emulator.store.postgresql import PostgresqlDatabase
 from emulator.store.shared_postgresql import SharedPostgresqlDatabase
 from emulator.store.tables import Job, JobKind, Project
-from tests.support.harness import NOWHERE, PATIENCE_SECONDS, Service, expect, running_service, wait_until
+from tests.support.harness import NOWHERE, PATIENCE_SECONDS, Service, expect, wait_until
 from tests.support.images import picture, pictures
-from tests.support.object_stores import HOW_TO_GET_OBSTORE, folder_address
+from tests.support.object_stores import HOW_TO_GET_OBSTORE
 from tests.support.postgresql import HOW_TO_GET_PSYCOPG, execute, server
 from tests.support.predicting import found
 from tests.support.resources import PATH, first_keys
+from tests.support.several import Servers, running_servers
 
 pytest.importorskip("psycopg", reason=HOW_TO_GET_PSYCOPG)
 pytest.importorskip("obstore", reason=HOW_TO_GET_OBSTORE)
@@ -32,21 +31,9 @@ pytest.importorskip("obstore", reason=HOW_TO_GET_OBSTORE)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Servers(NamedTuple):
-    first: Service
-    second: Service
-
-
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[Servers]:
-    url = server().new_database()
-    blobs = folder_address(tmp_path / "objects")
-    for first in running_service(tmp_path / "first", database=url, blobs=blobs):
-        for second in running_service(tmp_path / "second", database=url, blobs=blobs):
-            for one in (first, second):
-                one.context.ids = Ids()  # those of tests would be the same ones
-            yield Servers(first, second)
-    server().drop(url)
+    yield from running_servers(tmp_path)
 
 
 def database_of(service: Service) -> SharedPostgresqlDatabase:
@@ -231,6 +218,20 @@ def test_a_notification_whose_server_lost_the_database_is_sent_later(
     sender.run_waiting()
     assert attempts == ["job"]
     assert second.runner(JobKind.NOTIFICATION)._claims("job")
+
+
+def test_a_database_of_an_earlier_version_gets_the_tables_that_it_lacks() -> None:
+    url = server().new_database()
+    SharedPostgresqlDatabase(url).close()
+    execute(url, "DROP TABLE emulator_session, emulator_ticket, emulator_attempt, emulator_response")
+    database = SharedPostgresqlDatabase(url)
+    try:
+        database.shared.sessions.add("token", keys="k", key_hash="", idle=60, most=1)
+        assert database.shared.sessions.find("token", keys="k", idle=60) == ""
+        assert database.shared.responses.claim("target", "token")
+    finally:
+        database.close()
+        server().drop(url)
 
 
 def test_servers_of_another_schema_of_the_database_are_not_heard() -> None:

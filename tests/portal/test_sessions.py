@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import stat
 from pathlib import Path
@@ -13,14 +14,8 @@ from starlette.types import Scope
 from emulator.core.caches.resources import KnownKey
 from emulator.core.rules.access import FULL_ACCESS, Access
 from emulator.gateway.proxies import TrustedProxies
-from emulator.portal.sessions import (
-    FILE_NAME,
-    IDLE_SECONDS,
-    MOST_WRONG_KEYS,
-    TICKET_SECONDS,
-    WRONG_KEY_SECONDS,
-    Sessions,
-)
+from emulator.portal.attempts import MOST_WRONG_KEYS, WRONG_KEY_SECONDS
+from emulator.portal.sessions import FILE_NAME, IDLE_SECONDS, TICKET_SECONDS, Sessions
 from emulator.store.database import StoreUnreachable
 from emulator.store.resource_tables import KeyKind
 
@@ -56,9 +51,21 @@ class Users:
         keys = more.pop("keys", KEYS)
         self.sessions = Sessions(keys, TrustedProxies(), file=file, now=self.time, **more)
 
-    def begin(self, host: str = "127.0.0.1:10010") -> Scope:
+    def begin(self, host: str = "127.0.0.1:10010", key: str | None = None) -> Scope:
         """A request with the cookie of a new session."""
-        return request(host, self.sessions.begin(request(host)).partition(";")[0])
+        return request(host, self.cookie(request(host), key).partition(";")[0])
+
+    def cookie(self, scope: Scope, key: str | None = None) -> str:
+        return asyncio.run(self.sessions.begin(scope, key))
+
+    def end(self, scope: Scope) -> str:
+        return asyncio.run(self.sessions.end(scope))
+
+    def redeem(self, ticket: str) -> bool:
+        return asyncio.run(self.sessions.redeem(ticket))
+
+    def attempt(self, scope: Scope) -> int:
+        return asyncio.run(self.sessions.attempt(scope))
 
 
 def request(host: str = "127.0.0.1:10010", cookie: str = "", scheme: str = "http") -> Scope:
@@ -72,7 +79,7 @@ def test_a_session_is_valid_until_it_ends() -> None:
     users = Users()
     user, other = users.begin(), users.begin()
     assert users.sessions.access_of(user)
-    ended = users.sessions.end(user)
+    ended = users.end(user)
     assert re.fullmatch(r"custom_vision_session_10010=; .*; Max-Age=0", ended)
     assert not users.sessions.access_of(user)
     assert users.sessions.access_of(other)
@@ -102,7 +109,7 @@ def test_a_session_ends_some_time_after_its_last_request() -> None:
     ],
 )
 def test_the_cookie(host: str, scheme: str, begins: str, secure: bool) -> None:
-    cookie = Users().sessions.begin(request(host, scheme=scheme))
+    cookie = Users().cookie(request(host, scheme=scheme))
     value, *attributes = cookie.split("; ")
     assert value.startswith(begins)
     assert len(value.removeprefix(begins)) >= 43
@@ -113,7 +120,7 @@ def test_the_cookie(host: str, scheme: str, begins: str, secure: bool) -> None:
 def test_two_servers_on_one_host_have_a_session_each() -> None:
     first, second = Users(), Users()
     cookies = [
-        users.sessions.begin(request(host)).partition(";")[0]
+        users.cookie(request(host)).partition(";")[0]
         for users, host in ((first, "localhost:1"), (second, "localhost:2"))
     ]
     both = "; ".join(cookies)
@@ -153,12 +160,12 @@ def test_the_number_of_sessions_is_limited() -> None:
 def test_a_ticket_is_valid_once_and_for_a_minute() -> None:
     users = Users()
     ticket = users.sessions.new_ticket()
-    assert users.sessions.redeem(ticket)
-    assert not users.sessions.redeem(ticket)
+    assert users.redeem(ticket)
+    assert not users.redeem(ticket)
     late = users.sessions.new_ticket()
     users.time.seconds += TICKET_SECONDS
-    assert not users.sessions.redeem(late)
-    assert not users.sessions.redeem("")
+    assert not users.redeem(late)
+    assert not users.redeem("")
 
 
 # --- wrong keys ---------------------------------------------------------------------------------------------
@@ -167,22 +174,28 @@ def test_a_ticket_is_valid_once_and_for_a_minute() -> None:
 def test_many_wrong_keys_have_to_wait() -> None:
     users = Users()
     for _ in range(MOST_WRONG_KEYS):
-        assert users.sessions.seconds_to_wait(request()) == 0
-        users.sessions.note_wrong_key(request())
-    assert users.sessions.seconds_to_wait(request()) == WRONG_KEY_SECONDS
-    assert users.sessions.seconds_to_wait({**request(), "client": ("10.0.0.1", 5)}) == 0
+        assert users.attempt(request()) == 0
+    assert users.attempt(request()) == WRONG_KEY_SECONDS
+    assert users.attempt({**request(), "client": ("10.0.0.1", 5)}) == 0
     users.time.seconds += WRONG_KEY_SECONDS - 1
-    assert users.sessions.seconds_to_wait(request()) == 1
+    assert users.attempt(request()) == 1
     users.time.seconds += 1
-    assert users.sessions.seconds_to_wait(request()) == 0
+    assert users.attempt(request()) == 0
+
+
+def test_right_keys_do_not_count() -> None:
+    users = Users()
+    for _ in range(2 * MOST_WRONG_KEYS):
+        assert users.attempt(request()) == 0
+        asyncio.run(users.sessions.forget_attempt(request()))
 
 
 def test_clients_behind_a_proxy_wait_for_their_own_wrong_keys() -> None:
     users = Users()
     for _ in range(MOST_WRONG_KEYS):
-        users.sessions.note_wrong_key(behind_a_proxy("10.0.0.1"))
-    assert users.sessions.seconds_to_wait(behind_a_proxy("10.0.0.1")) == WRONG_KEY_SECONDS
-    assert users.sessions.seconds_to_wait(behind_a_proxy("10.0.0.2")) == 0
+        users.attempt(behind_a_proxy("10.0.0.1"))
+    assert users.attempt(behind_a_proxy("10.0.0.1")) == WRONG_KEY_SECONDS
+    assert users.attempt(behind_a_proxy("10.0.0.2")) == 0
 
 
 def behind_a_proxy(client: str) -> Scope:
@@ -192,8 +205,8 @@ def behind_a_proxy(client: str) -> Scope:
 def test_clients_with_wrong_keys_take_limited_memory() -> None:
     users = Users()
     for number in range(1500):
-        users.sessions.note_wrong_key({**request(), "client": (str(number), 5)})
-    assert len(users.sessions._wrong_keys) == 1000
+        users.attempt({**request(), "client": (str(number), 5)})
+    assert len(users.sessions._attempts._times) == 1000
 
 
 # --- the file -----------------------------------------------------------------------------------------------
@@ -202,7 +215,7 @@ def test_clients_with_wrong_keys_take_limited_memory() -> None:
 def test_sessions_survive_a_restart(tmp_path: Path) -> None:
     users = Users(tmp_path)
     user, ended = users.begin(), users.begin()
-    users.sessions.end(ended)
+    users.end(ended)
     again = Users(tmp_path, users.time)
     assert again.sessions.access_of(user)
     assert not again.sessions.access_of(ended)
@@ -268,8 +281,7 @@ def test_sessions_without_a_key_are_not_kept(tmp_path: Path) -> None:
 def test_a_session_goes_on_when_the_database_is_back() -> None:
     resources = Resources()
     users = Users(resources=resources)
-    cookie = users.sessions.begin(request(), "key of the line").partition(";")[0]
-    user = request(cookie=cookie)
+    user = users.begin(key="key of the line")
     assert users.sessions.access_of(user) == Access("line")
     resources.is_away = True
     with pytest.raises(StoreUnreachable):

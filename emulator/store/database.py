@@ -187,6 +187,9 @@ class Database(ABC):
             sqlite3.DatabaseError: the rows cannot be read, or violate a constraint; nothing has changed.
         """
 
+    def set_secret(self, secret: bytes) -> None:  # noqa: B027  (it is in the data folder)
+        """Replace the secret of signatures, where the database has it."""
+
     def close(self) -> None:
         self._engine.dispose()
 

@@ -291,8 +291,8 @@ class ObjectBlobStore(FolderBlobStore):
         return any(True for folder in (_BLOBS, _TRASH) for _ in _listed(self._objects, folder))
 
     @explained
-    def _fetch(self, name: str, path: Path) -> None:
-        """Write the copy of a blob in the data folder. Raises FileNotFoundError, BlobDamaged, StorageFull."""
+    def download(self, name: str) -> bytes:
+        """The bytes of an object, of which no copy is kept. Raises FileNotFoundError, BlobDamaged."""
         try:
             data = bytes(self._objects.get(_object(name)).bytes())
         except FileNotFoundError:
@@ -300,7 +300,22 @@ class ObjectBlobStore(FolderBlobStore):
             raise
         if hashlib.sha256(data).hexdigest() != name:
             raise BlobDamaged(name)
-        _keep(path, data)
+        return data
+
+    @explained
+    def listed(self) -> list[tuple[str, int, float]]:
+        """Name, size in bytes and time of the last change, in seconds since 1970, of each object."""
+        self._require_mark()
+        return [
+            (path.rpartition("/")[2], int(found["size"]), found["last_modified"].timestamp())
+            for batch in self._objects.list(_BLOBS)
+            for found in batch
+            if BLOB_NAME.fullmatch((path := found["path"]).rpartition("/")[2])
+        ]
+
+    def _fetch(self, name: str, path: Path) -> None:
+        """Write the copy of a blob in the data folder. Raises FileNotFoundError, BlobDamaged, StorageFull."""
+        _keep(path, self.download(name))
 
 
 def _keep(path: Path, data: bytes) -> None:

@@ -4,7 +4,7 @@ import logging
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlmodel import Session, col, select
 
@@ -17,6 +17,10 @@ from emulator.store.database import FILE_NAME, Database, DatabaseDamaged, Databa
 from emulator.store.references import referenced
 from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import Job, JobKind
+
+if TYPE_CHECKING:
+    from emulator.store.object_blobs import ObjectBlobStore
+    from emulator.store.postgresql_reading import PostgresqlReader
 
 # Databases up to this size are checked before they are used. A megabyte takes about 2 ms.
 _CHECKED_AT_ONCE_BYTES = 4 * 2**20
@@ -126,6 +130,45 @@ def open_server_store(
         objects = opened(create=True)
         server_mark.write_marks(folder, database, objects)
         return Store(database=database, blobs=objects or FolderBlobStore(folder), loss=loss)
+    except BaseException:
+        database.close()
+        raise
+
+
+class ServerStore(NamedTuple):
+    """A store on a server that is only read. objects: None where the blobs are in the data folder."""
+
+    database: "PostgresqlReader"
+    objects: "ObjectBlobStore | None"
+
+
+def read_server_store(folder: Path, address: str, blobs_address: str | None = None) -> ServerStore:
+    """The store that servers with these options use, which may be running; nothing of it is changed.
+
+    Args:
+        folder: the data folder; with an object store, it need not exist.
+        address: as for `open_server_store`. blobs_address: the same.
+
+    Raises:
+        DatabaseRefused: the database, the folder and the object store do not belong together, or cannot be
+            read by this version.
+        StoreUnreachable: a server does not respond.
+    """
+    from emulator.store.object_blobs import ObjectBlobStore, open_objects  # here, for a fast start
+    from emulator.store.postgresql_reading import PostgresqlReader
+
+    database = PostgresqlReader(address)
+    try:
+        objects = None
+        if blobs_address is not None:
+            objects = ObjectBlobStore(open_objects(blobs_address, create=False), blobs_address, folder)
+        place = folder if objects is None else blobs_address
+        loss = server_mark.foreign_rows(folder, database, objects)
+        if loss is not None:
+            raise DatabaseRefused(f"{loss}; give that place")
+        if objects is None and not server_mark.is_marked(folder):
+            raise DatabaseRefused(f"{place} has no images or models of {database.name}")
+        return ServerStore(database, objects)
     except BaseException:
         database.close()
         raise

@@ -130,6 +130,11 @@ class PostgresqlDatabase(Database):
                 raise _known(error) or error from error
             self.commits += 1
 
+    def set_secret(self, secret: bytes) -> None:
+        with self._write_lock, self._writing.begin() as connection:
+            if connection.exec_driver_sql("SELECT to_regclass('emulator_lease')").scalar() is not None:
+                connection.exec_driver_sql("UPDATE emulator_store SET secret = %s", (secret.hex(),))
+
     def close(self) -> None:
         super().close()
         self._writing.dispose()

@@ -23,7 +23,9 @@ NEW_DATABASE = "TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
 def blocks() -> tuple[list[str], list[str]]:
     """The commands that make a backup, and those that restore it."""
     section = PAGE.read_text().partition("\n## Backup\n")[2]
-    saving, restoring = (block.splitlines() for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL))
+    _, saving, restoring = (
+        block.splitlines() for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    )
     return saving, restoring
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +19,7 @@ from emulator.settings import Settings
 
 if TYPE_CHECKING:
     from emulator.core.snapshots.manifest import Manifest
+    from emulator.store.opening import ServerStore, Store
 
 
 @click.command()
@@ -29,11 +33,15 @@ if TYPE_CHECKING:
     help="Delete older backups in the folder beyond this number; 0 (default) deletes none.",
 )
 def backup(settings: Settings, folder: Path, keep: int) -> None:
-    """Copy the whole data folder into a new folder in FOLDER, also while an emulator uses it."""
+    """Copy all that is stored into a new folder in FOLDER, also while emulators use it.
+
+    That is the data folder, and the database and object store of --database and --blobs.
+    """
     from emulator.core.backups import saving
 
     try:
-        saved = saving.save(settings.data, folder, now=datetime.now(UTC), keep=keep)
+        with server_store(settings) as server:
+            saved = saving.save(settings.data, folder, now=datetime.now(UTC), keep=keep, server=server)
     except saving.BackupFailed as failed:
         raise CommandFailed(f"no backup was made: {failed}") from None
     print(f"{saved.folder}  {_described(saved.manifest)}, {saved.copied / MEGABYTE:.1f} MB of it new")
@@ -49,21 +57,31 @@ def backup(settings: Settings, folder: Path, keep: int) -> None:
 def restore(settings: Settings, backup: Path, check: bool, yes: bool) -> None:
     """Replace all that is stored by BACKUP, or by the newest backup in that folder.
 
-    The emulator may be running; the command then needs its port and its training key.
+    The emulator may be running; the command then needs its port and its training key. With --database and
+    --blobs, they get the rows, images and models, wherever those of the backup were.
     """
     from emulator.core.backups import restoring
     from emulator.core.backups.hash_list import BackupRejected
-    from emulator.store.database import FILE_NAME, DatabaseRefused, StorageFull
+    from emulator.store.database import FILE_NAME, DatabaseRefused, StorageFull, StoreUnreachable, TextRefused
 
     try:
         folder = restoring.chosen(backup)
         if check:
             print(f"{folder}  {_described(restoring.verified(folder))}: all files are intact")
             return
-        if (settings.data / FILE_NAME).exists():
+        if settings.database is not None:
+            confirm(f"Replace everything in the database of {settings.data} by {folder}?", is_agreed=yes)
+        elif (settings.data / FILE_NAME).exists():
             confirm(f"Replace everything in {settings.data} by {folder}?", is_agreed=yes)
         manifest = _restore(settings, folder)
-    except (BackupRejected, DatabaseRefused, StorageFull, OSError) as error:
+    except (
+        BackupRejected,
+        DatabaseRefused,
+        StorageFull,
+        StoreUnreachable,
+        TextRefused,
+        OSError,
+    ) as error:
         raise CommandFailed(f"nothing was restored: {error}") from None
     print(f"{folder}  {_described(manifest)}: restored to {settings.data}")
 
@@ -71,17 +89,18 @@ def restore(settings: Settings, backup: Path, check: bool, yes: bool) -> None:
 def _restore(settings: Settings, backup: Path) -> Manifest:
     from emulator.core.backups import restoring
     from emulator.server.data_folder import DataFolderInUse, exclusive_data_folder
-    from emulator.store.database import DatabaseRefused
-    from emulator.store.server_mark import is_marked
 
     try:
         with exclusive_data_folder(settings):
-            if settings.database is not None or is_marked(settings.data):
-                raise DatabaseRefused(
-                    "while no emulator runs, only folders with a database of their own can be restored; "
-                    "start the emulator with --database, and repeat the command"
-                )
-            return restoring.restore(backup, settings.data)
+            if settings.database is None:
+                return restoring.restore(backup, settings.data)
+
+            def opened() -> Store:
+                from emulator.app import opened_store
+
+                return opened_store(replace(settings, accept_data_loss=True), exclusive=True)
+
+            return restoring.restore(backup, settings.data, opened)
     except DataFolderInUse:
         return _restore_through_server(settings, backup)
 
@@ -93,6 +112,25 @@ def _restore_through_server(settings: Settings, backup: Path) -> Manifest:
         path = f"/_emulator/snapshots/{snapshot.name}/restore"
         control_emulator(settings, "POST", path, timeout=WORK_TIMEOUT_SECONDS)
     return snapshot.manifest
+
+
+@contextmanager
+def server_store(settings: Settings) -> Iterator[ServerStore | None]:
+    """The store of the options to read; None when it is in the data folder. Raises CommandFailed."""
+    if settings.database is None:
+        yield None
+        return
+    from emulator.store.database import DatabaseRefused, StoreUnreachable
+    from emulator.store.opening import read_server_store
+
+    try:
+        server = read_server_store(settings.data, settings.database, settings.blobs)
+    except (DatabaseRefused, StoreUnreachable) as error:
+        raise CommandFailed(str(error)) from None
+    try:
+        yield server
+    finally:
+        server.database.close()
 
 
 def _described(manifest: Manifest) -> str:

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from emulator.core.backups import hash_list
 from emulator.core.backups.hash_list import BackupRejected
 from emulator.core.backups.saving import OTHERS, complete
 from emulator.core.blob_sweep import mark_unclean
+from emulator.core.signed_uris import SECRET_FILE
 from emulator.core.snapshots import files
 from emulator.core.snapshots.files import Snapshot
 from emulator.core.snapshots.manage import FOLDER_NAME, NamedSnapshot
@@ -17,7 +18,7 @@ from emulator.core.snapshots.manifest import Manifest, SnapshotRejected
 from emulator.core.snapshots.receiving import received
 from emulator.durable_files import write_atomically
 from emulator.store.blobs import CLEARED, FolderBlobStore, link_or_copy
-from emulator.store.opening import open_store
+from emulator.store.opening import Store, open_store
 
 
 def chosen(path: Path) -> Path:
@@ -36,27 +37,32 @@ def verified(backup: Path) -> Manifest:
     return _snapshot(backup).manifest
 
 
-def restore(backup: Path, folder: Path) -> Manifest:
+def restore(backup: Path, folder: Path, opened: Callable[[], Store] | None = None) -> Manifest:
     """Replace all that is stored in a data folder by a backup.
 
     The caller has locked the folder. All files are checked before the rows are replaced, in one transaction:
     a process that is killed leaves the old state or the new one. A database that is damaged is set aside.
 
+    opened: opens the store whose data folder it is, and which no server uses; by default that in the folder.
+
     Raises:
         BackupRejected: the backup is damaged, or cannot be used; nothing has changed.
         StorageFull: nothing has changed.
-        DatabaseRefused: the data folder is of a newer version.
+        DatabaseRefused: the data folder is of a newer version, or the store cannot be opened.
+        StoreUnreachable: a server does not respond; no row has changed.
     """
     listed = hash_list.verify(backup)
-    store = open_store(folder, accept_data_loss=True)
+    store = open_store(folder, accept_data_loss=True) if opened is None else opened()
     try:
         mark_unclean(folder)  # superfluous blobs are removed at the next start
         with _staged(backup, folder, store.blobs) as snapshot, store.database.exclusively():
             snapshot.place_blobs(store.blobs)
             store.database.replace_rows(snapshot.database)
+        _place_others(backup, folder, listed, replace=True)
+        if f"{OTHERS}/{SECRET_FILE}" in listed:
+            store.database.set_secret((folder / SECRET_FILE).read_bytes())
     finally:
         store.database.close()
-    _place_others(backup, folder, listed, replace=True)
     return snapshot.manifest
 
 

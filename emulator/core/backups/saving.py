@@ -1,10 +1,12 @@
-"""Saving a backup of a data folder, also of one that a server is using.
+"""Saving a backup of a data folder, or of a database on a server, also while servers use it.
 
 A backup is a folder, named by its time:
 
 - ``SHA256SUMS``: all files of it, see `hash_list`
 - ``snapshot.json`` and a folder beside it: rows and blobs, in the form of a snapshot
 - ``folder/``: the other files of the data folder: secrets, added networks, named snapshots
+
+It has the same form wherever the rows and blobs were, and is restored to either place.
 
 The folder is renamed to its name when it is complete and on the disk. Files are copies, so that
 damage of the data folder does not reach them; those that the previous backup has, and that are intact there,
@@ -22,10 +24,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy.exc import DBAPIError
 
 from emulator.core.backups import hash_list
 from emulator.core.disk_space import DiskGuard
+from emulator.core.signed_uris import SECRET_FILE
 from emulator.core.snapshots import files
 from emulator.core.snapshots import manifest as manifests
 from emulator.core.snapshots.folder_lock import locked
@@ -42,11 +47,17 @@ from emulator.store.database import (
     DatabaseDamaged,
     DatabaseRefused,
     StorageFull,
+    StoreUnreachable,
 )
+from emulator.store.opening import ServerStore
 from emulator.store.row_copy import write_copy
+from emulator.store.server_mark import FILE_NAME as MARK
 from emulator.store.server_mark import is_marked
 from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import microseconds
+
+if TYPE_CHECKING:
+    from emulator.store.object_blobs import ObjectBlobStore
 
 OTHERS = "folder"
 _TIME = "%Y-%m-%dT%H-%M-%SZ"
@@ -55,7 +66,7 @@ _NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d+)?")
 # executed from the beginning, so that the folders in which they work are left out, too.
 _LEFT_OUT = re.compile(
     rf"blobs|trash|{CLEARED}.*|features|thumbnails|number-formats|logs|{re.escape(FILE_NAME)}.*|"
-    rf"{re.escape(COMMITS)}|emulator\.(lock|pid)|unclean|region-proposals-.*|.*\.log|"
+    rf"{re.escape(COMMITS)}|{re.escape(MARK)}|emulator\.(lock|pid)|unclean|region-proposals-.*|.*\.log|"
     r"(advanced |instant )?training|exports|imports|data-set-imports|evaluations|jobs|cluster-id"
 )
 _ATTEMPTS = 3
@@ -80,21 +91,25 @@ def complete(target: Path) -> list[Path]:
     return sorted(path for path in found if (path / hash_list.FILE_NAME).is_file())
 
 
-def save(data: Path, target: Path, *, now: datetime, keep: int = 0) -> Backup:
+def save(
+    data: Path, target: Path, *, now: datetime, keep: int = 0, server: ServerStore | None = None
+) -> Backup:
     """Back up the data folder `data` into a new folder in `target`.
 
     Args:
+        server: where the rows are, if they are not in the folder.
         now: the time that names it.
         keep: the number of backups that stay in `target`, this one included; 0 for all.
 
     Raises:
         BackupFailed: nothing has changed.
     """
-    if is_marked(data):
+    if server is None and is_marked(data):
         raise BackupFailed(
-            f"the rows of {data} are in a database on a server; back up that one first, and then the folder"
+            f"the rows of {data} are in a database on a server; give its URL with --database, and --blobs as "
+            "the server has it"
         )
-    if not (data / FILE_NAME).is_file():
+    if server is None and not (data / FILE_NAME).is_file():
         raise BackupFailed(f"{data} is no data folder: it has no {FILE_NAME}")
     if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(data)):
         raise BackupFailed(f"{target} is in the data folder; give a folder on another disk")
@@ -103,26 +118,29 @@ def save(data: Path, target: Path, *, now: datetime, keep: int = 0) -> Backup:
         with locked(target):
             for left in target.glob(f"{UNFINISHED_PREFIX}*"):
                 shutil.rmtree(left, ignore_errors=True)
-            backup = _save(data, target, now)
+            backup = _save(data, target, now, server)
             if keep:
                 for old in complete(target)[:-keep]:
                     _remove(old)
     except (BlobDamaged, SnapshotRejected, DatabaseRefused, DatabaseDamaged, StorageFull) as error:
         raise BackupFailed(_reason(error)) from error
-    except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
+    except (OSError, sqlite3.Error, UnicodeDecodeError, StoreUnreachable) as error:
         raise BackupFailed(str(error)) from error
+    except DBAPIError as error:  # a page or a value that PostgreSQL cannot read
+        raise BackupFailed(f"the rows cannot be read: {error.orig}") from error
     return backup
 
 
-def _save(data: Path, target: Path, now: datetime) -> Backup:
+def _save(data: Path, target: Path, now: datetime, server: ServerStore | None) -> Backup:
     work = target / f"{UNFINISHED_PREFIX}{uuid.uuid4().hex}"
     work.mkdir(mode=0o700)  # it has the secrets of the data folder
     try:
         previous = next(reversed(complete(target)), None)
         copies = _Copies(work, previous)
+        objects = None if server is None else server.objects
         state = current_state(
-            _Rows(data / FILE_NAME, work),
-            _Blobs(data, copies),
+            _Rows(data / FILE_NAME, work) if server is None else _ServerRows(server),
+            _Blobs(data, copies) if objects is None else _Objects(objects, copies),
             created=microseconds(now),
             may_wait=False,
         )
@@ -136,6 +154,10 @@ def _save(data: Path, target: Path, now: datetime) -> Backup:
             snapshot.blob(name).relative_to(work).as_posix(): name for name in snapshot.manifest.blobs
         }
         others = _copy_others(data, work / OTHERS, copies)
+        if server is not None and (secret := server.database.secret()) is not None:
+            path = work / OTHERS / SECRET_FILE
+            path.write_bytes(secret)
+            others[path] = hashlib.sha256(secret).hexdigest()
         digests |= {path.relative_to(work).as_posix(): digest for path, digest in others.items()}
         hash_list.write(work, digests)
         if hasattr(os, "sync"):
@@ -170,6 +192,19 @@ class _Rows:
         SqliteDatabase(older, durable=False).close()  # migrates it
         write_copy(older / FILE_NAME, target)
         shutil.rmtree(older)
+
+    def exclusively(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class _ServerRows:
+    """The rows of a database on a server."""
+
+    def __init__(self, server: ServerStore) -> None:
+        self._database = server.database
+
+    def copy_to(self, target: Path) -> None:
+        self._database.copy_to(target)
 
     def exclusively(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -226,6 +261,20 @@ class _Blobs:
             raise BlobDamaged(name)
 
 
+class _Objects:
+    """The blobs of an object store."""
+
+    def __init__(self, objects: "ObjectBlobStore", copies: _Copies) -> None:
+        self._objects = objects
+        self._copies = copies
+
+    def share(self, name: str, target: Path) -> None:
+        if not self._copies.link(name, target):
+            data = self._objects.download(name)
+            target.write_bytes(data)
+            self._copies.bytes += len(data)
+
+
 def _copy_others(data: Path, target: Path, copies: _Copies) -> dict[Path, str]:
     """Copy the files besides rows and blobs; returns the SHA-256 of the copies."""
     for attempt in range(1, _ATTEMPTS + 1):
@@ -247,7 +296,7 @@ def _copy_others(data: Path, target: Path, copies: _Copies) -> dict[Path, str]:
 
 
 def _others(data: Path) -> Iterator[Path]:
-    for path in sorted(data.iterdir()):
+    for path in sorted(data.iterdir()) if data.is_dir() else ():
         if not _LEFT_OUT.fullmatch(path.name):
             yield from _files(path)
 

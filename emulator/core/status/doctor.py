@@ -1,4 +1,7 @@
-"""The examination of a data folder, which changes nothing and may go on while a server uses the folder."""
+"""The examination of a data folder or of a database on a server, also while servers use them.
+
+Nothing is changed. Rows are examined in a copy in the form of SQLite, wherever they are.
+"""
 
 import os
 import shutil
@@ -8,8 +11,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+from sqlalchemy.exc import DBAPIError
 
 from emulator.core.disk_space import KEPT_BYTES, DiskGuard
 from emulator.core.rules.limits import MEGABYTE
@@ -24,13 +30,23 @@ from emulator.store.blobs import CLEARED, BlobDamaged, BlobMissing, blob_path
 from emulator.store.commit_counter import CommitCounter
 from emulator.store.damage import describe
 from emulator.store.damage_check import find_damage, is_damage, reading, structural_damage
-from emulator.store.database import FILE_NAME, DatabaseDamaged, DatabaseRefused
-from emulator.store.opening import loss_in_file
+from emulator.store.database import (
+    FILE_NAME,
+    BlobsUnreachable,
+    DatabaseDamaged,
+    DatabaseRefused,
+    StorageFull,
+    StoreUnreachable,
+)
+from emulator.store.opening import ServerStore, loss_in_file
 from emulator.store.references import blobs_in
 from emulator.store.row_copy import write_copy
 from emulator.store.server_mark import is_marked
 from emulator.store.sqlite import SqliteDatabase
 from emulator.store.verified_files import VerifiedFiles
+
+if TYPE_CHECKING:
+    from emulator.store.object_blobs import ObjectBlobStore
 
 State = Literal["ok", "note", "problem"]
 _FROM_BACKUP = "Restore the newest backup: custom-vision-emulator restore BACKUPS."
@@ -49,21 +65,37 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-def examine(folder: Path, *, hashes: bool = True, now: Callable[[], float] = time.time) -> Iterator[Finding]:
+def examine(
+    folder: Path,
+    *,
+    hashes: bool = True,
+    now: Callable[[], float] = time.time,
+    server: ServerStore | None = None,
+) -> Iterator[Finding]:
     """Examine a data folder; each check has at least one finding, in the order in which they are made.
 
     Args:
         hashes: compare the bytes of every image and model with its SHA-256, which reads all of them.
         now: seconds since 1970.
+        server: where the rows are, and the images and models with an object store; None if in the folder.
     """
+    if server is not None and not folder.is_dir():  # on a machine without a server
+        yield from _server(folder, server, hashes, now())
+        return
     if not folder.is_dir():
         yield Finding("folder", "problem", f"There is no folder {folder}.", "Name another one with --data.")
         return
     yield from _permissions(folder)
     yield from _disk(folder)
+    if server is not None:
+        yield from _server(folder, server, hashes, now())
+        yield from _snapshots(folder, hashes)
+        yield from _left_files(folder, now())
+        return
     if is_marked(folder):
         text = "The rows are in a database on a server: neither they nor the images and models are examined."
-        yield Finding("database", "note", text)
+        remedy = "Give its URL with --database, and --blobs as the server has it."
+        yield Finding("database", "note", text, remedy)
         return
     loss = loss_in_file(folder, CommitCounter(folder).read())
     if loss is not None:
@@ -74,13 +106,45 @@ def examine(folder: Path, *, hashes: bool = True, now: Callable[[], float] = tim
         return
     try:
         with _copy(folder) as copy:
-            yield from _database(folder, copy)
-            yield from _blobs(folder, copy, hashes, now())
+            _check_rows(copy)
+            size = sum(_sizes(folder.glob(f"{FILE_NAME}*"))) / MEGABYTE
+            text = f"{size:.1f} MB; structure, indexes, values and references are intact."
+            yield Finding("database", "ok", text)
+            yield from _blobs(_FolderPlace(folder), copy, hashes, now())
+    except _Contradiction as wrong:
+        yield Finding("database", "problem", str(wrong), _FROM_BACKUP)
     except (DatabaseDamaged, DatabaseRefused, sqlite3.Error, OSError, UnicodeDecodeError) as error:
         remedy = _FROM_BACKUP if isinstance(error, DatabaseDamaged) or is_damage(error) else ""
         yield Finding("database", "problem", f"{folder / FILE_NAME} cannot be read: {error}.", remedy)
     yield from _snapshots(folder, hashes)
     yield from _left_files(folder, now())
+
+
+def _server(folder: Path, server: ServerStore, hashes: bool, now: float) -> Iterator[Finding]:
+    """Examine rows on a server, and the images and models to which they refer."""
+    name = server.database.name
+    try:
+        problems = list(server.database.problems())
+        yield from (Finding("database", "problem", one.text, one.remedy) for one in problems)
+        with _copy_of(server.database.copy_to) as copy:
+            _check_rows(copy)
+            checksums = "" if server.database.has_checksums() else " PostgreSQL runs without page checksums."
+            size = server.database.size() / MEGABYTE
+            text = f"{name}, {size:.1f} MB; constraints, values and references are intact.{checksums}"
+            if not problems:
+                yield Finding("database", "ok", text)
+            place = _FolderPlace(folder) if server.objects is None else _ObjectPlace(server.objects)
+            yield from _blobs(place, copy, hashes, now)
+    except _Contradiction as wrong:
+        yield Finding("database", "problem", str(wrong), _FROM_BACKUP)
+    except BlobsUnreachable as error:
+        yield Finding("images and models", "problem", f"{error}", "Try again when the store can be reached.")
+    except StoreUnreachable as error:
+        yield Finding("database", "problem", f"{error}.", "Try again when the database can be reached.")
+    except (DatabaseDamaged, DatabaseRefused, StorageFull, DBAPIError, sqlite3.Error, OSError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        reason = " ".join(str(cause).split())
+        yield Finding("database", "problem", f"The rows of {name} cannot be read: {reason}.", _FROM_BACKUP)
 
 
 def _permissions(folder: Path) -> Iterator[Finding]:
@@ -125,22 +189,29 @@ class _Copy:
 @contextmanager
 def _copy(folder: Path) -> Iterator[_Copy]:
     """A copy of the database in a temporary folder. Raises OSError, sqlite3.Error, DatabaseRefused."""
+    reason = DiskGuard(Path(tempfile.gettempdir())).shortage(2 * (folder / FILE_NAME).stat().st_size)
+    if reason is not None:
+        raise OSError(f"no copy can be made for the check. {reason}")
+    with reading(folder / FILE_NAME) as connection:
+        damage = structural_damage(connection, "integrity_check")
+    if damage is not None:
+        raise DatabaseDamaged(damage)
+    with _copy_of(partial(write_copy, folder / FILE_NAME)) as copy:
+        yield copy
+
+
+@contextmanager
+def _copy_of(write: Callable[[Path], None]) -> Iterator[_Copy]:
+    """A copy of rows in a temporary folder. write: writes them to a new file. Raises what `write` raises."""
     with tempfile.TemporaryDirectory(prefix="custom-vision-emulator-") as name:
-        reason = DiskGuard(Path(name)).shortage(2 * (folder / FILE_NAME).stat().st_size)
-        if reason is not None:
-            raise OSError(f"no copy can be made for the check. {reason}")
 
         def references() -> set[str]:
             with tempfile.TemporaryDirectory(dir=name) as again:
-                write_copy(folder / FILE_NAME, Path(again) / FILE_NAME)
+                write(Path(again) / FILE_NAME)
                 SqliteDatabase(Path(again), durable=False).close()  # migrates an older schema
                 return blobs_in(Path(again) / FILE_NAME)
 
-        with reading(folder / FILE_NAME) as connection:
-            damage = structural_damage(connection, "integrity_check")
-        if damage is not None:
-            raise DatabaseDamaged(damage)
-        write_copy(folder / FILE_NAME, Path(name) / FILE_NAME)
+        write(Path(name) / FILE_NAME)
         database = SqliteDatabase(Path(name), durable=False)
         try:
             yield _Copy(database, references)
@@ -148,31 +219,82 @@ def _copy(folder: Path) -> Iterator[_Copy]:
             database.close()
 
 
-def _database(folder: Path, copy: _Copy) -> Iterator[Finding]:
+class _Contradiction(Exception):
+    """Rows contradict each other. str() is a sentence."""
+
+
+def _check_rows(copy: _Copy) -> None:
+    """Raises DatabaseDamaged, _Contradiction."""
     damage = find_damage(copy.database.path)
     if damage is not None:
         raise DatabaseDamaged(damage)
     with reading(copy.database.path) as connection:
         wrong = connection.execute("PRAGMA foreign_key_check").fetchone()
     if wrong is not None:
-        text = f"Rows of the table {wrong[0]!r} refer to rows of {wrong[2]!r} that do not exist."
-        yield Finding("database", "problem", text, _FROM_BACKUP)
-        return
-    size = sum(_sizes(folder.glob(f"{FILE_NAME}*"))) / MEGABYTE
-    yield Finding("database", "ok", f"{size:.1f} MB; structure, indexes, values and references are intact.")
+        raise _Contradiction(
+            f"Rows of the table {wrong[0]!r} refer to rows of {wrong[2]!r} that do not exist."
+        )
 
 
-def _blobs(folder: Path, copy: _Copy, hashes: bool, now: float) -> Iterator[Finding]:
-    verified = VerifiedFiles()
+class _Place(Protocol):
+    """Where images and models are."""
+
+    def check(self, name: str, *, hashes: bool) -> bool:
+        """Whether a file is there and, with `hashes`, has its SHA-256. Raises FileNotFoundError, OSError."""
+
+    def files(self) -> Iterable[tuple[str, int, float]]:
+        """Name, size in bytes and time of the last change, in seconds since 1970, of each file."""
+
+
+class _FolderPlace:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._verified = VerifiedFiles()
+
+    def check(self, name: str, *, hashes: bool) -> bool:
+        path = blob_path(self._folder, name)
+        if hashes:
+            return self._verified.is_intact(path, name)
+        path.stat()
+        return True
+
+    def files(self) -> Iterator[tuple[str, int, float]]:
+        for path in (self._folder / "blobs").glob("*/*"):
+            with suppress(FileNotFoundError):
+                if is_blob(path):
+                    status = path.stat()
+                    yield path.name, status.st_size, status.st_mtime
+
+
+class _ObjectPlace:
+    def __init__(self, objects: "ObjectBlobStore") -> None:
+        self._objects = objects
+        self._listed: list[tuple[str, int, float]] | None = None
+
+    def check(self, name: str, *, hashes: bool) -> bool:
+        if not hashes:
+            if name not in {found for found, _, _ in self.files()}:
+                raise FileNotFoundError(name)
+            return True
+        try:
+            self._objects.download(name)
+        except BlobDamaged:
+            return False
+        return True
+
+    def files(self) -> list[tuple[str, int, float]]:
+        if self._listed is None:
+            self._listed = self._objects.listed()
+        return self._listed
+
+
+def _blobs(place: _Place, copy: _Copy, hashes: bool, now: float) -> Iterator[Finding]:
     referenced = blobs_in(copy.database.path)
     missing, damaged = set(), set()
     for name in sorted(referenced):
-        path = blob_path(folder, name)
         try:
-            if hashes and not verified.is_intact(path, name):
+            if not place.check(name, hashes=hashes):
                 damaged.add(name)
-            elif not hashes:
-                path.stat()
         except FileNotFoundError:
             missing.add(name)
         except OSError:  # sectors of the disk that cannot be read
@@ -193,17 +315,15 @@ def _blobs(folder: Path, copy: _Copy, hashes: bool, now: float) -> Iterator[Find
     if not problems:
         what = "have the SHA-256 that they had" if hashes else "exist; their bytes were not compared"
         yield Finding("images and models", "ok", f"{len(referenced)} files {what}.")
-    yield from _orphans(folder, referenced, copy, now)
+    yield from _orphans(place, referenced, copy, now)
 
 
-def _orphans(folder: Path, referenced: set[str], copy: _Copy, now: float) -> Iterator[Finding]:
-    found = {}
-    for path in (folder / "blobs").glob("*/*"):
-        with suppress(FileNotFoundError):
-            if is_blob(path) and path.name not in referenced:
-                status = path.stat()
-                if now - status.st_mtime > _IN_PROGRESS_SECONDS:
-                    found[path.name] = status.st_size
+def _orphans(place: _Place, referenced: set[str], copy: _Copy, now: float) -> Iterator[Finding]:
+    found = {
+        name: size
+        for name, size, changed in place.files()
+        if name not in referenced and now - changed > _IN_PROGRESS_SECONDS
+    }
     if found:
         still = copy.fresh()
         found = {name: size for name, size in found.items() if name not in still}

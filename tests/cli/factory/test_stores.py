@@ -124,18 +124,6 @@ def test_a_database_that_is_not_that_of_the_source_is_named(tmp_path: Path) -> N
     assert "secret" not in refused.stderr
 
 
-def test_a_restore_needs_a_database_of_the_folder_or_a_server(address: str, tmp_path: Path) -> None:
-    for service in running_service(tmp_path / "desk"):
-        service.project()
-    saved = run("backup", str(tmp_path / "backups"), "--data", str(tmp_path / "desk"))
-    assert saved.returncode == 0, saved.stderr
-    arguments = (str(tmp_path / "backups"), "--yes", "--data", str(tmp_path / "team"))
-    refused = run("restore", *arguments, "--database", address)
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert "nothing was restored: while no emulator runs, only folders" in refused.stderr
-    assert not (tmp_path / "team" / "emulator.sqlite").exists()
-
-
 def test_what_a_killed_copy_left_is_deleted(tmp_path: Path) -> None:
     for service in running_service(tmp_path / "desk"):
         service.project()

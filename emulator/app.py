@@ -147,6 +147,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         parts.metrics = optional_parts.metrics_sender(settings, parts.context, request_counts)
         exit_export = _exit_export(parts.context, settings)
         _load_state(parts.context, settings)
+        optional_parts.join_servers(settings, parts.context)
     except BaseException:
         parts.context.database.close()
         if parts.tracing is not None:

@@ -9,6 +9,7 @@ from emulator.api.metrics.counts import RequestCounts
 from emulator.core.context import Context
 from emulator.core.jobs.traces import JobTraces, NoTraces
 from emulator.settings import Settings, StartRefused
+from emulator.store.database import StoreUnreachable
 
 if TYPE_CHECKING:
     from emulator.api.upstream.state import Upstream
@@ -32,6 +33,19 @@ def upstream(settings: Settings, context: Context, max_body_bytes: int) -> "Upst
         allows_writes=settings.allow_upstream_writes,
         max_body_bytes=max_body_bytes,
     )
+
+
+def join_servers(settings: Settings, context: Context) -> None:
+    """Tell the other servers of the database which options this one has. Raises StartRefused."""
+    if context.database.shared is None:
+        return
+    from emulator.core.status.other_servers import register  # here, for a fast start
+    from emulator.settings.common_options import common_options
+
+    try:
+        register(context.database.shared, common_options(settings, context.link_secret))
+    except StoreUnreachable as error:
+        raise StartRefused(f"--database: {error}") from None
 
 
 def forwarding(upstream: "Upstream | None") -> list[Middleware]:

@@ -83,6 +83,12 @@ PROFILES: dict[str, dict[str, Any]] = {
         "log_level": "info",
         "log_format": "json",
     },
+    "team": {
+        "least_free_mb": 2048,
+        "metrics": True,
+        "log_level": "info",
+        "log_format": "json",
+    },
 }
 
 
@@ -102,9 +108,9 @@ class Settings:
     """The options of the emulator. Made by `load_settings`, or directly in programs and tests."""
 
     # fmt: off
-    profile: Literal["desk", "factory"] = option(
+    profile: Literal["desk", "factory", "team"] = option(
         "desk", "--profile", "NAME",
-        f"Defaults of other options: {', '.join(PROFILES)} (a server that runs for months).",
+        "Defaults of other options: desk, factory (a server that runs for months), team (several servers).",
         one_of(*PROFILES))
     host: str = option("127.0.0.1", "--host", "ADDRESS", "Address to listen on.", read_host)
     port: int = option(
@@ -338,5 +344,18 @@ def load_settings(
     settings = replace(Settings(), **{**PROFILES[values.get("profile", "desk")], **values})
     if settings.profile == "factory" and "log_file" not in values and not settings.ephemeral:
         settings = replace(settings, log_file=settings.data / LOG_FOLDER / "emulator.log")
+    if settings.profile == "team":
+        _check_team(settings)
     _ = settings.export_folder  # raises SettingError
     return settings
+
+
+def _check_team(settings: Settings) -> None:
+    """Raises SettingError."""
+    described = options(Settings)
+    missing = [described[name] for name in ("database", "blobs") if getattr(settings, name) is None]
+    if missing:
+        names = " and ".join(f"{one.flag} (or {one.variable})" for one in missing)
+        raise SettingError(f"--profile: team needs {names}: servers share their rows, images and models")
+    if settings.ephemeral:
+        raise SettingError("--profile: team cannot be used with --ephemeral")

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import ExceptionContext
 from sqlmodel import Session
 
-from emulator.store import postgresql_rows, shared_responses, shared_sessions, shared_state
+from emulator.store import postgresql_rows, shared_responses, shared_servers, shared_sessions, shared_state
 from emulator.store.commit_listener import CommitListener
 from emulator.store.database import (
     PUBLISHED_KEPT,
@@ -181,6 +181,7 @@ class SharedPostgresqlDatabase(PostgresqlDatabase):
         super().close()
         if self._is_prepared:
             self.listener.stop(self.shared.announce)
+            self.shared.servers.remove()
             self._direct.dispose()
 
     def _take_turn(self, connection: Connection) -> None:
@@ -234,6 +235,7 @@ class SharedPostgresqlDatabase(PostgresqlDatabase):
             self._know(*map(int, text.split()))
         elif not topic:
             self._know(*self.shared.commits())
+            self.shared.servers.renew()
         else:
             self.shared.heard(topic, text)
 
@@ -249,7 +251,12 @@ class SharedPostgresqlDatabase(PostgresqlDatabase):
         super()._prepare(connection)
         connection.exec_driver_sql(_TURN)  # which ended if there was a migration
         self._channel = str(connection.exec_driver_sql(CHANNEL).scalar_one())
-        for part in (shared_state, shared_sessions, shared_responses):  # earlier versions had fewer
+        for part in (
+            shared_state,
+            shared_sessions,
+            shared_responses,
+            shared_servers,
+        ):  # earlier versions had fewer
             if connection.exec_driver_sql(f"SELECT to_regclass('{part.TABLE}')").scalar() is None:
                 for statement in part.TABLES:
                     connection.exec_driver_sql(statement)

@@ -98,8 +98,10 @@ class SharedState:
         self.on_message: dict[str, list[Callable[[str], None]]] = {}
         self._engine = engine
         from emulator.store.shared_responses import SharedResponses  # here, for a fast start
+        from emulator.store.shared_servers import SharedServers
         from emulator.store.shared_sessions import SharedSessions
 
+        self.servers = SharedServers(engine, server)
         self.sessions = SharedSessions(engine)
         self.responses = SharedResponses(engine)
 

@@ -9,7 +9,7 @@ from emulator.api.dependencies import Caller, Emulator
 from emulator.api.parameters import flag
 from emulator.api.routing import OperationRouter
 from emulator.core.projects.reset import reset
-from emulator.core.status import readiness
+from emulator.core.status import other_servers, readiness
 from emulator.core.transfer import import_request as project_imports
 
 router = OperationRouter()
@@ -40,6 +40,9 @@ def ready(emulator: Emulator) -> Response:
     cluster = readiness.cluster_state(emulator)
     if cluster is not None:
         checks["cluster"] = cluster
+    options = other_servers.options_state(emulator)
+    if options is not None:
+        checks["options"] = options
     status = "not ready" if problems else "ready"
     return JSONResponse({"status": status, "checks": checks}, 503 if problems else 200)
 

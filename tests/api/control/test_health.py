@@ -1,5 +1,6 @@
 """Health and reset."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,10 +12,13 @@ from tests.support.harness import (
     Service,
     expect,
     files_body,
+    running_service,
     training_path,
     wait_until,
 )
 from tests.support.images import picture, pictures
+from tests.support.postgresql import execute
+from tests.support.several import running_servers
 
 RESET = "/_emulator/reset"
 NAMES = ("database", "disk", "trainings", "exports", "imports", "notifications", "evaluations")
@@ -145,3 +149,37 @@ def test_reset_while_images_arrive_leaves_nothing_half_there(service: Service) -
             response.text for response in responses
         ]
         assert service.blobs() == service.referenced_blobs()
+
+
+# --- several servers ----------------------------------------------------------------------------------------
+
+
+def options_check(service: Service) -> str:
+    return str(service.request("GET", "/_emulator/health/ready", key=None).json()["checks"]["options"])
+
+
+def test_options_that_differ_between_servers_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for servers in running_servers(tmp_path):
+        first, second = servers
+        assert [options_check(one) for one in servers] == ["ok", "ok"]
+        assert "differ" not in caplog.text
+        settings = first.settings
+        more = {"database": settings.database, "blobs": settings.blobs, "tier": "s0", "seed": 7}
+        for third in running_service(tmp_path / "third", **more, training_keys=("secret", "secret")):
+            assert options_check(third).startswith("differ from those of the server ")
+            assert options_check(third).endswith(": --seed, --tier, --training-key")
+            assert options_check(second) == options_check(first) == options_check(third)
+            assert "The options of this server differ" in caplog.text
+            assert "secret" not in str(execute(str(settings.database), "SELECT * FROM emulator_server"))
+        assert options_check(second) == "ok"
+
+
+def test_servers_that_were_killed_do_not_count(tmp_path: Path) -> None:
+    for servers in running_servers(tmp_path):
+        url = str(servers.first.settings.database)
+        execute(url, "INSERT INTO emulator_server VALUES ('killed', 'host:1', '{}', now(), now())")
+        assert options_check(servers.first).startswith("differ from those of the server host:1: --")
+        execute(url, "UPDATE emulator_server SET seen = seen - interval '1 hour' WHERE server = 'killed'")
+        assert options_check(servers.first) == "ok"

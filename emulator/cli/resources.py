@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import click
 
 from emulator.cli.control import confirm, control_emulator
-from emulator.cli.flags import with_settings
-from emulator.settings import Settings
+from emulator.cli.flags import absolute_path, with_settings
+from emulator.settings import SettingError, Settings
+from emulator.settings.option_fields import read_keys_file
 
 _PATH = "/_emulator/resources"
 _DEFAULT = "default"
@@ -25,11 +28,20 @@ def resources() -> None:
 @with_settings
 @click.argument("name")
 @click.option("--resource-tier", metavar="TIER", help="Its tier: unlimited, s0 or f0.")
-def add(settings: Settings, name: str, resource_tier: str | None) -> None:
-    """Add the resource NAME and print its keys, which are not shown again."""
-    added = _call(settings, "POST", "", {"name": name, "tier": resource_tier})
+@click.option(
+    "--new-keys",
+    metavar="FILE",
+    type=absolute_path,
+    help="Keys in place of random ones: lines training-key=KEY[,KEY] and prediction-key=KEY[,KEY].",
+)
+def add(settings: Settings, name: str, resource_tier: str | None, new_keys: Path | None) -> None:
+    """Add the resource NAME and print its keys, which are not shown again, except those of --new-keys."""
+    fields = {"training-key": "trainingKeys", "prediction-key": "predictionKeys"}
+    read = {} if new_keys is None else read_keys_file(new_keys, fields, flag="--new-keys")
+    given = {field: list(dict.fromkeys(keys)) for field, keys in read.items()}
+    added = _call(settings, "POST", "", {"name": name, "tier": resource_tier, **given})
     print(f"{added['name']}  tier {added['tier']}")
-    _print_keys(added["keys"])
+    _print_keys(added["keys"], given={key for keys in given.values() for key in keys})
     print(f"predictionId  {added['predictionResourceId']}")
 
 
@@ -60,9 +72,15 @@ def rotate(settings: Settings, name: str, kind: str, key: str) -> None:
 @click.argument("key", help="The name of the key, such as that of a person.")
 @click.argument("role", help="Contributor, Trainer, Labeler, Deployment or Reader.")
 @click.option("--resource", metavar="NAME", default=_DEFAULT, help="By default the default resource.")
-def add_key(settings: Settings, key: str, role: str, resource: str) -> None:
-    """Add a key with a role and print it; it is not shown again."""
-    _print_keys([_call(settings, "POST", f"/{_quoted(resource)}/keys", {"name": key, "role": role})])
+@click.option(
+    "--new-key", metavar="FILE", type=absolute_path, help="A file with the key, in place of a random one."
+)
+def add_key(settings: Settings, key: str, role: str, resource: str, new_key: Path | None) -> None:
+    """Add a key with a role and print it; it is not shown again, and not printed if it was in a file."""
+    given = None if new_key is None else _key_in(new_key)
+    body = {"name": key, "role": role, "key": given}
+    added = _call(settings, "POST", f"/{_quoted(resource)}/keys", body)
+    _print_keys([added], given={given})
 
 
 @resources.command("remove-key")
@@ -86,9 +104,19 @@ def remove(settings: Settings, name: str, yes: bool) -> None:
     print(f"{name} is removed")
 
 
-def _print_keys(keys: list[dict[str, Any]]) -> None:
+def _key_in(file: Path) -> str:
+    """The key in a file, without the white space around it. Raises SettingError, which does not quote it."""
+    try:
+        return file.read_text(encoding="utf-8-sig").strip()
+    except OSError as error:
+        raise SettingError(f"--new-key: cannot read {str(file)!r}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingError(f"--new-key: {str(file)!r} is not text in UTF-8") from None
+
+
+def _print_keys(keys: list[dict[str, Any]], given: Collection[str | None] = ()) -> None:
     for key in keys:
-        print(f"{_label(key):<32} {key['key']}")
+        print(f"{_label(key):<32} {'as given' if key['key'] in given else key['key']}")
 
 
 def _label(key: dict[str, Any]) -> str:

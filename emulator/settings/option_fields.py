@@ -172,13 +172,16 @@ def load_options(
     return values
 
 
-def read_keys_file(path: Path, fields_by_name: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+def read_keys_file(
+    path: Path, fields_by_name: Mapping[str, str], *, flag: str = "--keys-file"
+) -> dict[str, tuple[str, str]]:
     """The keys in a file of ``training-key=KEY[,KEY]`` and ``prediction-key=KEY[,KEY]`` lines.
 
     Empty lines and lines that start with ``#`` are skipped.
 
     Args:
         fields_by_name: the fields that the names in the file stand for.
+        flag: the option that names the file, for messages.
 
     Raises:
         SettingError: the file cannot be read or a line is malformed; the message never quotes a key.
@@ -186,9 +189,9 @@ def read_keys_file(path: Path, fields_by_name: Mapping[str, str]) -> dict[str, t
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise SettingError(f"--keys-file: cannot read {str(path)!r}: {error.strerror}") from None
+        raise SettingError(f"{flag}: cannot read {str(path)!r}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise SettingError(f"--keys-file: {str(path)!r} is not text in UTF-8") from None
+        raise SettingError(f"{flag}: {str(path)!r} is not text in UTF-8") from None
     keys: dict[str, tuple[str, str]] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -197,13 +200,13 @@ def read_keys_file(path: Path, fields_by_name: Mapping[str, str]) -> dict[str, t
         field_name = fields_by_name.get(name.strip())
         if not equals or field_name is None:
             raise SettingError(
-                f"--keys-file: {str(path)!r}, line {number}: must be training-key=KEY[,KEY]"
+                f"{flag}: {str(path)!r}, line {number}: must be training-key=KEY[,KEY]"
                 " or prediction-key=KEY[,KEY]"
             )
         try:
             keys[field_name] = read_keys(value.strip())
         except ValueError as error:
-            raise SettingError(f"--keys-file: {str(path)!r}, line {number}: {error}") from None
+            raise SettingError(f"{flag}: {str(path)!r}, line {number}: {error}") from None
     return keys
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import httpx
 
@@ -44,6 +45,26 @@ def test_resources_from_the_command_line(start: Start) -> None:
     assert resources("remove", "line-1", "--yes") == "line-1 is removed\n"
     assert [projects(key) for key in (new, anna.split()[-1])] == [401, 401]
     assert resources("list") == "default  tier unlimited, 0 projects\n"
+
+
+def test_keys_in_files_are_not_printed(start: Start, tmp_path: Path) -> None:
+    port = str(start("--ephemeral").port)
+    keys, key = tmp_path / "keys", tmp_path / "key"
+    keys.write_text("# of the line\ntraining-key=given-training-key-1,given-training-key-2\n")
+    key.write_text("given-key-of-anna\n")
+    added = run("resources", "add", "line", "--new-keys", str(keys), "--port", port)
+    assert (added.returncode, added.stderr) == (0, "")
+    assert added.stdout.count("as given") == 2
+    assert "given-training" not in added.stdout
+    role = run("resources", "add-key", "anna", "Reader", "--new-key", str(key), "--port", port)
+    assert (role.returncode, role.stderr) == (0, "")
+    assert re.fullmatch(r"Reader key anna +as given\n", role.stdout)
+    address = f"http://127.0.0.1:{port}/customvision/v3.3/training/projects"
+    for one in ("given-training-key-2", "given-key-of-anna"):
+        assert httpx.get(address, headers={"Training-Key": one}, trust_env=False).status_code == 200
+    missing = run("resources", "add", "line-2", "--new-keys", str(tmp_path / "none"), "--port", port)
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert "--new-keys: cannot read" in missing.stderr
 
 
 def test_a_refusal_is_one_line(start: Start) -> None:

@@ -9,6 +9,7 @@ from emulator.api.routing import OperationRouter, Result
 from emulator.contract.control import resources as shapes
 from emulator.core.iterations.publishing import prediction_resource_id
 from emulator.core.resources import manage
+from emulator.store.resource_tables import KeyKind
 
 router = OperationRouter()
 
@@ -51,7 +52,11 @@ def get_resources(request: Request, emulator: Emulator) -> shapes.ResourceList:
 def add_resource(
     request: Request, emulator: Emulator, body: Annotated[shapes.NewResource, json_body(shapes.NewResource)]
 ) -> Result:
-    added = manage.add(emulator, body.name, body.tier)
+    given = {
+        KeyKind.TRAINING: body.training_keys or (),
+        KeyKind.PREDICTION: body.prediction_keys or (),
+    }
+    added = manage.add(emulator, body.name, body.tier, given=given, of_options=_keys_of_options(request))
     shown = shapes.AddedResource(
         name=added.name,
         tier=added.tier,
@@ -68,11 +73,14 @@ def remove_resource(emulator: Emulator, resource: ResourceName) -> None:
 
 @router.own("POST", f"{_RESOURCE}/keys")
 def add_key(
+    request: Request,
     emulator: Emulator,
     resource: ResourceName,
     body: Annotated[shapes.NewRoleKey, json_body(shapes.NewRoleKey)],
 ) -> Result:
-    return Result(_shown(manage.add_key(emulator, resource, body.name, body.role)), headers=_NO_STORE)
+    of_options = _keys_of_options(request)
+    added = manage.add_key(emulator, resource, body.name, body.role, given=body.key, of_options=of_options)
+    return Result(_shown(added), headers=_NO_STORE)
 
 
 @router.own("DELETE", f"{_RESOURCE}/keys/{{keyName}}")
@@ -83,6 +91,11 @@ def remove_key(emulator: Emulator, resource: ResourceName, name: KeyName) -> Non
 @router.own("POST", f"{_RESOURCE}/keys/{{kind}}/{{keyName}}/rotate")
 def rotate_key(emulator: Emulator, resource: ResourceName, kind: Kind, name: KeyName) -> Result:
     return Result(_shown(manage.rotate(emulator, resource, kind, name)), headers=_NO_STORE)
+
+
+def _keys_of_options(request: Request) -> set[str]:
+    settings = request.app.state.settings
+    return {*settings.training_keys, *settings.prediction_keys}
 
 
 def _shown(key: manage.NewKey) -> shapes.NewKey:

@@ -11,11 +11,14 @@ from emulator.contract.wire import Rule, Shape
 class NewResource(StrictBody):
     name: str
     tier: str | None = None
+    training_keys: list[str] | None = None
+    prediction_keys: list[str] | None = None
 
 
 class NewRoleKey(StrictBody):
     name: str
     role: str
+    key: str | None = None
 
 
 class NewKey(Shape):

@@ -6,7 +6,10 @@ A key is shown once, since the database has its hash only.
 import re
 import secrets
 from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from itertools import zip_longest
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sqlalchemy import func
@@ -27,6 +30,8 @@ KEY_NAMES = ("1", "2")
 _NAME = re.compile("[a-z0-9][a-z0-9-]{0,62}[a-z0-9]")
 _KEY_NAME = re.compile("[A-Za-z0-9._@-]{1,64}")
 _KEY_BYTES = 16
+# Keys that are given: a shorter one could be guessed; commas separate keys in files.
+_GIVEN_KEY = re.compile("[!-+\\--~]{16,512}")
 
 
 class KeyState(NamedTuple):
@@ -81,9 +86,26 @@ def list_all(context: Context) -> list[ResourceState]:
     return [state._replace(project_count=counts.get(state.name, 0), keys=of[state.name]) for state in states]
 
 
-def add(context: Context, name: str, tier: str | None = None) -> AddedResource:
-    """Add a resource. tier: by default that of the default resource."""
+def add(
+    context: Context,
+    name: str,
+    tier: str | None = None,
+    *,
+    given: Mapping[KeyKind, Sequence[str]] = MappingProxyType({}),
+    of_options: Collection[str] = (),
+) -> AddedResource:
+    """Add a resource.
+
+    Args:
+        tier: by default that of the default resource.
+        given: keys in place of random ones, at most two of each kind.
+        of_options: the keys of the options, which cannot be given again.
+    """
     name = _checked_name(name)
+    for keys in given.values():
+        if len(keys) > len(KEY_NAMES):
+            raise ServiceError("BadRequest", f"A resource has {len(KEY_NAMES)} keys of each kind.")
+    of_kinds = {kind: [_checked_key(key, of_options) for key in keys] for kind, keys in given.items()}
     known_tier = in_any_case(tier or context.tier.name, tuple(TIERS))
     if known_tier is None:
         raise ServiceError("BadRequest", f"Unknown tier '{(tier or '')[:60]}'; known are {', '.join(TIERS)}.")
@@ -93,9 +115,13 @@ def add(context: Context, name: str, tier: str | None = None) -> AddedResource:
             raise ServiceError("Conflict", f"There is a resource '{name}' already.")
         session.add(Resource(name=name, tier=known_tier, created=now))
         made = [
-            _new_key(session, AccessKey(hash="", resource=name, kind=kind, name=number, created=now))
+            _new_key(
+                session,
+                AccessKey(hash="", resource=name, kind=kind, name=number, created=now),
+                key,
+            )
             for kind in (KeyKind.TRAINING, KeyKind.PREDICTION)
-            for number in KEY_NAMES
+            for number, key in zip_longest(KEY_NAMES, of_kinds.get(kind, ()))
         ]
         context.resources.note(session)
     return AddedResource(name, known_tier, made)
@@ -136,8 +162,21 @@ def rotate(context: Context, resource: str, kind: str, name: str) -> NewKey:
     return made
 
 
-def add_key(context: Context, resource: str, name: str, role: str) -> NewKey:
-    """Add a key with a role to a resource, also to the default one. role: as `role_named` has it."""
+def add_key(
+    context: Context,
+    resource: str,
+    name: str,
+    role: str,
+    *,
+    given: str | None = None,
+    of_options: Collection[str] = (),
+) -> NewKey:
+    """Add a key with a role to a resource, also to the default one.
+
+    role: as `role_named` has it. given, of_options: as for `add`.
+    """
+    if given is not None:
+        given = _checked_key(given, of_options)
     try:
         known_role = role_named(role)
     except ValueError as error:
@@ -160,7 +199,7 @@ def add_key(context: Context, resource: str, name: str, role: str) -> NewKey:
             role=known_role.name,
             created=context.clock.now(),
         )
-        made = _new_key(session, row)
+        made = _new_key(session, row, given)
         context.resources.note(session)
     return made
 
@@ -211,6 +250,15 @@ def _checked_name(name: str) -> str:
     return name
 
 
+def _checked_key(key: str, of_options: Collection[str]) -> str:
+    if not _GIVEN_KEY.fullmatch(key):
+        message = "A key that is given has 16 to 512 visible ASCII characters, without commas and spaces."
+        raise ServiceError("BadRequest", message)
+    if key in of_options:
+        raise ServiceError("Conflict", "A key that is given is one of the options of the emulator.")
+    return key
+
+
 def _check_exists(session: Session, name: str) -> None:
     if name != DEFAULT_RESOURCE and session.get(Resource, name) is None:
         raise ServiceError("NotFound", f"There is no resource '{name[:64]}'.")
@@ -231,11 +279,14 @@ def _find_key(session: Session, resource: str, kind: str, name: str) -> AccessKe
     ).first()
 
 
-def _new_key(session: Session, row: AccessKey) -> NewKey:
-    """Store a new random key in a row that has all but its hash."""
-    key = secrets.token_hex(_KEY_BYTES)
+def _new_key(session: Session, row: AccessKey, given: str | None = None) -> NewKey:
+    """Store a key in a row that has all but its hash. given: by default a new random one."""
+    key = secrets.token_hex(_KEY_BYTES) if given is None else given
     row.hash = hash_of(key.encode())
+    if given is not None and session.get(AccessKey, row.hash) is not None:
+        raise ServiceError("Conflict", "A key that is given exists already, or is given twice.")
     session.add(row)
+    session.flush()
     return NewKey(row.kind, row.name, row.role, key)
 
 

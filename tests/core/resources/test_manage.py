@@ -318,3 +318,42 @@ def test_images_of_projects_are_looked_up_for_the_resource_alone(service: Servic
     assert projects.thumbnails(service.context, "line") == {}
     assert len(projects.thumbnails(service.context, "default")) == 1
     assert service.get("/projects", key=keys.training) == []
+
+
+# --- keys that are given ------------------------------------------------------------------------------------
+
+
+def test_a_resource_has_the_keys_that_are_given(service: Service) -> None:
+    given = {"trainingKeys": ["the-first-training-key", "the-second-training-key"]}
+    added = expect(service.request("POST", PATH, json={"name": "line", **given}))
+    keys = {(key["kind"], key["name"]): key["key"] for key in added["keys"]}
+    assert [keys["Training", number] for number in "12"] == given["trainingKeys"]
+    assert len({*keys.values()}) == 4
+    assert all(is_accepted(service, key) for key in given["trainingKeys"])
+    role = {"name": "anna", "role": "Reader", "key": "the-key-of-anna-1"}
+    assert expect(service.request("POST", f"{PATH}/line/keys", json=role))["key"] == role["key"]
+    assert is_accepted(service, role["key"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (["short"], "has 16 to 512 visible ASCII"),
+        (["x" * 513], "has 16 to 512 visible ASCII"),
+        (["a key with a space"], "without commas and spaces"),
+        (["a,key,with,commas"], "without commas and spaces"),
+        (["schlüssel-der-linie"], "has 16 to 512 visible ASCII"),
+        (["the-same-key-twice", "the-same-key-twice"], "or is given twice"),
+        (["the-key-of-another"], "exists already"),
+        ([TRAINING_KEY], "is one of the options"),
+        ([PREDICTION_KEY], "is one of the options"),
+        (["key-number-1-of-3", "key-number-2-of-3", "key-number-3-of-3"], "has 2 keys of each kind"),
+    ],
+)
+def test_keys_that_cannot_be_given_are_refused(service: Service, keys: list[str], message: str) -> None:
+    expect(service.request("POST", PATH, json={"name": "other", "trainingKeys": ["the-key-of-another"]}))
+    response = service.request("POST", PATH, json={"name": "line", "predictionKeys": keys})
+    assert response.status_code in (400, 409)
+    assert message in response.json()["message"]
+    assert keys[0] not in response.text
+    assert [*listed(service)] == ["default", "other"]

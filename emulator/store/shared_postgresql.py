@@ -181,7 +181,8 @@ class SharedPostgresqlDatabase(PostgresqlDatabase):
         super().close()
         if self._is_prepared:
             self.listener.stop(self.shared.announce)
-            self.shared.servers.remove()
+            with suppress(StoreUnreachable):
+                self.shared.servers.remove()
             self._direct.dispose()
 
     def _take_turn(self, connection: Connection) -> None:

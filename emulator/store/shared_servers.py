@@ -2,13 +2,10 @@
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import NamedTuple
 
 import orjson
 from sqlalchemy import Engine, text
-
-from emulator.store.database import StoreUnreachable
 
 TABLE = "emulator_server"
 # Times are those of the database. What a crash of PostgreSQL removes, its server adds again.
@@ -86,7 +83,7 @@ class SharedServers:
         return [OtherServer(name, orjson.loads(options)) for name, options in rows]
 
     def remove(self) -> None:
-        """This server ends."""
+        """This server ends. Raises StoreUnreachable."""
         self._own = None
-        with suppress(StoreUnreachable), self._engine.connect() as connection:
+        with self._engine.connect() as connection:
             connection.execute(_REMOVE, {"server": self._server})

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from emulator.store.object_blobs import explained, open_objects
+from emulator.store.object_blobs import open_objects
+from emulator.store.object_errors import explained
 
 _JOBS = "jobs"
 # Files of submissions whose server did not delete them.

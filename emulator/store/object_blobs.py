@@ -4,23 +4,25 @@ The objects are the truth; the data folder keeps a copy of each blob that was st
 training reads files. A blob is an object first and a file then, and is deleted in the other order, so a
 file here has its object.
 
-Objects: ``blobs/ab/abcdef...``, ``trash/<UTC time>/ab/abcdef...``, and `MARK`, the id of the database.
+Objects: ``blobs/ab/abcdef...``, ``trash/<UTC time>/ab/abcdef...``, ``uploads/<id>`` (`ObjectUploads`), and
+`MARK`, the id of the database.
 """
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from emulator.durable_files import write_atomically
 from emulator.store.blob_trash import BLOB_NAME, KEPT, TIME, time_in
 from emulator.store.blobs import BlobDamaged, FolderBlobStore, link_or_copy
 from emulator.store.database import BlobsRefused, BlobsUnreachable, full_disk_noticed
+from emulator.store.object_errors import explained, first_line
+from emulator.store.object_uploads import ObjectUploads
 
 SCHEMES = ("s3", "az", "file")
 MARK = "emulator.database"
@@ -29,8 +31,6 @@ _BLOBS, _TRASH = "blobs", "trash"
 _TIMEOUT, _CONNECT_TIMEOUT = "60s", "10s"
 _RETRIES, _RETRY_SECONDS = 5, 30
 _log = logging.getLogger(__name__)
-_Arguments = ParamSpec("_Arguments")
-_Result = TypeVar("_Result")
 
 
 def open_objects(address: str, *, create: bool = True) -> Any:
@@ -66,31 +66,11 @@ def open_objects(address: str, *, create: bool = True) -> Any:
     try:
         return from_url(address, **more)
     except BaseError as error:
-        raise BlobsRefused(f"{address} cannot be used: {_reason(error)}") from None
+        raise BlobsRefused(f"{address} cannot be used: {first_line(error)}") from None
 
 
 def _folder_at(address: str) -> Path:
     return Path(unquote(urlsplit(address).path))
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of an error of obstore: details for developers follow."""
-    return str(error).partition("\n")[0]
-
-
-def explained(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """Raise BlobsUnreachable in place of the errors of obstore, which is imported already."""
-
-    @wraps(function)
-    def call(*arguments: _Arguments.args, **more: _Arguments.kwargs) -> _Result:
-        from obstore.exceptions import BaseError
-
-        try:
-            return function(*arguments, **more)
-        except BaseError as error:
-            raise BlobsUnreachable(_reason(error)) from error
-
-    return call
 
 
 class ObjectTrash:
@@ -163,6 +143,7 @@ class ObjectBlobStore(FolderBlobStore):
         self._shared = shared
         self.address = address
         self._objects = objects
+        self.uploads = ObjectUploads(objects)
         self._object_trash = ObjectTrash(objects, address)
         self.trash = self._object_trash
 

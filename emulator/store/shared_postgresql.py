@@ -20,7 +20,14 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import ExceptionContext
 from sqlmodel import Session
 
-from emulator.store import postgresql_rows, shared_responses, shared_servers, shared_sessions, shared_state
+from emulator.store import (
+    postgresql_rows,
+    shared_data_sets,
+    shared_responses,
+    shared_servers,
+    shared_sessions,
+    shared_state,
+)
 from emulator.store.commit_listener import CommitListener
 from emulator.store.database import (
     PUBLISHED_KEPT,
@@ -58,6 +65,8 @@ _SETTINGS = (
     "SET tcp_keepalives_count = 4",
     f"SET tcp_user_timeout = '{_SILENCE_SECONDS}s'",
 )
+# Earlier versions had fewer.
+_PARTS = (shared_state, shared_sessions, shared_responses, shared_servers, shared_data_sets)
 _TURN = f"SELECT pg_advisory_xact_lock({WRITER_LOCK}, hashtext(current_schema()))"
 _SESSION_TURN, _END_TURN = _TURN.replace("_xact", ""), _TURN.replace("_xact_lock", "_unlock")
 _STATE = (
@@ -252,12 +261,7 @@ class SharedPostgresqlDatabase(PostgresqlDatabase):
         super()._prepare(connection)
         connection.exec_driver_sql(_TURN)  # which ended if there was a migration
         self._channel = str(connection.exec_driver_sql(CHANNEL).scalar_one())
-        for part in (
-            shared_state,
-            shared_sessions,
-            shared_responses,
-            shared_servers,
-        ):  # earlier versions had fewer
+        for part in _PARTS:
             if connection.exec_driver_sql(f"SELECT to_regclass('{part.TABLE}')").scalar() is None:
                 for statement in part.TABLES:
                     connection.exec_driver_sql(statement)

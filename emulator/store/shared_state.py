@@ -1,9 +1,9 @@
 """What several servers of a database share besides the rows of the tables.
 
 Leases of jobs with their progress, the last jobs that have ended, the secret of signatures, sessions of the
-portal, responses to requests that are repeated, and messages. In tables of PostgreSQL that no snapshot has.
-Times are those of the database, so that the clocks of the servers do not matter. Nothing here is a commit
-that counts, or waits for writers.
+portal, responses to requests that are repeated, imports of data sets, servers, and messages. In tables of
+PostgreSQL that no snapshot has. Times are those of the database, so that the clocks of the servers do not
+matter. Nothing here is a commit that counts, or waits for writers.
 """
 
 import logging
@@ -97,10 +97,12 @@ class SharedState:
         # Functions by topic of a message; called with its text, in the thread that listens.
         self.on_message: dict[str, list[Callable[[str], None]]] = {}
         self._engine = engine
-        from emulator.store.shared_responses import SharedResponses  # here, for a fast start
+        from emulator.store.shared_data_sets import SharedDataSets  # here, for a fast start
+        from emulator.store.shared_responses import SharedResponses
         from emulator.store.shared_servers import SharedServers
         from emulator.store.shared_sessions import SharedSessions
 
+        self.data_sets = SharedDataSets(engine)
         self.servers = SharedServers(engine, server)
         self.sessions = SharedSessions(engine)
         self.responses = SharedResponses(engine)

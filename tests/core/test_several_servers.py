@@ -158,18 +158,6 @@ def test_a_transaction_without_the_lease_of_its_job_is_refused(servers: Servers)
         pass
 
 
-def test_an_archive_of_a_data_set_is_imported_by_the_server_that_has_it(servers: Servers) -> None:
-    first, second = servers
-    with database_of(first).write() as session:
-        details = {"dataSet": "here", "projectId": "p", "projectName": "p", "dryRun": True}
-        session.add(Job(id="job", kind=JobKind.DATA_SET, created=first.clock.now(), details=details))
-    folder = first.context.folder / "data-sets" / "here"
-    folder.mkdir(parents=True)
-    (folder / "upload.zip").touch()
-    assert second.runner(JobKind.DATA_SET)._next_job() is None
-    assert first.runner(JobKind.DATA_SET)._next_job() is not None
-
-
 def test_servers_exclude_others_that_would_not_wait(servers: Servers) -> None:
     with pytest.raises(DatabaseRefused, match="is in use by custom-vision-emulator"):
         PostgresqlDatabase(str(servers.first.settings.database))
@@ -223,7 +211,8 @@ def test_a_notification_whose_server_lost_the_database_is_sent_later(
 def test_a_database_of_an_earlier_version_gets_the_tables_that_it_lacks() -> None:
     url = server().new_database()
     SharedPostgresqlDatabase(url).close()
-    execute(url, "DROP TABLE emulator_session, emulator_ticket, emulator_attempt, emulator_response")
+    for name in ("session", "ticket", "attempt", "response", "server", "data_set"):
+        execute(url, f"DROP TABLE emulator_{name}")
     database = SharedPostgresqlDatabase(url)
     try:
         database.shared.sessions.add("token", keys="k", key_hash="", idle=60, most=1)

@@ -129,6 +129,42 @@ def test_clearing_deletes_all(opened: Open) -> None:
     assert opened("there").database_id() == "id"
 
 
+def test_objects_are_read_and_listed_without_a_copy(opened: Open, tmp_path: Path) -> None:
+    here, there = opened("here"), opened("there")
+    name = here.put(b"content")
+    assert there.download(name) == b"content"
+    ((found, size, changed),) = there.listed()
+    assert (found, size) == (name, 7)
+    assert abs(changed - datetime.now(UTC).timestamp()) < 3600
+    assert not (tmp_path / "there").exists() or not list((tmp_path / "there").rglob("blobs/*/*"))
+    there._objects.put(f"blobs/{name[:2]}/{name}", b"damaged")
+    with pytest.raises(BlobDamaged):
+        there.download(name)
+    with pytest.raises(FileNotFoundError):
+        there.download("0" * 64)
+
+
+def test_uploads_are_kept_until_they_are_removed(opened: Open, tmp_path: Path) -> None:
+    here, there = opened("here").uploads, opened("there").uploads
+    source, target = tmp_path / "source", tmp_path / "new" / "target"
+    content = bytes(range(256)) * 45_000  # more than a part of an upload
+    source.write_bytes(content)
+    here.put("one", source)
+    here.put("two", source)
+    assert there.exists("one")
+    assert there.ids() == {"one", "two"}
+    there.fetch("one", target)
+    assert target.read_bytes() == content
+    assert [path.name for path in target.parent.iterdir()] == ["target"]
+    for _ in range(2):
+        there.remove("one")
+    assert not here.exists("one")
+    with pytest.raises(FileNotFoundError):
+        here.fetch("one", target)
+    here.clear()
+    assert there.ids() == set()
+
+
 def test_a_store_without_its_mark_is_not_ready(opened: Open) -> None:
     store = opened("here")
     store.check()

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
@@ -43,15 +44,17 @@ class DataSetImport:
         self._images: list[CheckedImage] = []
 
     def __enter__(self) -> Self:
-        path = kept.archive_path(self._context, self._state.id)
-        self._file = path.open("rb")
-        self._size = path.stat().st_size
+        with ExitStack() as stack:
+            path = stack.enter_context(kept.opened_archive(self._context, self._state.id))
+            self._file = stack.enter_context(path.open("rb"))
+            self._size = path.stat().st_size
+            self._opened = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._opened.close()
 
     def check(self) -> None:
         """Read the labels and check the images; unless it is a dry run, their bytes are stored.

@@ -1,32 +1,33 @@
 """Uploaded data sets and the states of their imports: files, a folder for each import.
 
-The archive is deleted when the import has ended; the state is kept, so that clients see how it ended.
+The archive is deleted when the import has ended; the state is kept, so that clients see how it ended. Servers
+of one database have the states there and the archives in the object store; a file is then there for the time
+of the upload and of the import.
 """
 
 import shutil
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlmodel import Session, col, select
 
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.durable_files import write_atomically
 from emulator.store.database import full_disk_noticed
-from emulator.store.tables import DEFAULT_RESOURCE, Job, JobKind, microseconds, moment
+from emulator.store.object_uploads import ObjectUploads
+from emulator.store.tables import DEFAULT_RESOURCE, Job, microseconds, moment
 
 FOLDER_NAME = "data-sets"
 # Imports that have ended; further ones are forgotten, the oldest first.
 MOST_KEPT = 50
 # How long the archive of a dry run is kept, so that it can be imported without being sent again.
 _CHECKED_LIFETIME = timedelta(hours=1)
-# How long a job waits for the server that has its archive.
-_LONGEST_ELSEWHERE = timedelta(days=1)
 _STATE, _ARCHIVE = "state.json", "upload.zip"
 # Held while states are read, and then written or removed.
 lock = threading.Lock()
@@ -77,15 +78,75 @@ def archive_path(context: Context, id: str) -> Path:
     return folder(context) / id / _ARCHIVE
 
 
+def _uploads(context: Context) -> ObjectUploads | None:
+    """The archives of all servers; None for a single one."""
+    if context.database.shared is None:
+        return None
+    from emulator.store.object_blobs import ObjectBlobStore  # here, for a fast start
+
+    assert isinstance(context.blobs, ObjectBlobStore)
+    return context.blobs.uploads
+
+
+def keep_archive(context: Context, id: str) -> None:
+    """The archive of an import is complete: other servers may import it, too. Raises StoreUnreachable."""
+    uploads = _uploads(context)
+    if uploads is not None:
+        uploads.put(id, archive_path(context, id))
+        shutil.rmtree(folder(context) / id, ignore_errors=True)
+
+
+def has_archive(context: Context, id: str) -> bool:
+    """Whether the archive of an import is there. Raises StoreUnreachable."""
+    uploads = _uploads(context)
+    return archive_path(context, id).exists() if uploads is None else uploads.exists(id)
+
+
+@contextmanager
+def opened_archive(context: Context, id: str) -> Iterator[Path]:
+    """The file of the archive of an import. Raises FileNotFoundError, StorageFull, StoreUnreachable."""
+    path, uploads = archive_path(context, id), _uploads(context)
+    if uploads is None:
+        yield path
+        return
+    try:
+        uploads.fetch(id, path)
+        yield path
+    finally:
+        shutil.rmtree(folder(context) / id, ignore_errors=True)
+
+
 def write(context: Context, state: ImportState) -> None:
-    """Store a state. Raises StorageFull."""
+    """Store a state. Raises StorageFull, StoreUnreachable."""
+    shared = context.database.shared
+    if shared is not None:
+        content = orjson.dumps(asdict(state)).decode()
+        shared.data_sets.write(state.id, created=state.created, status=state.status, content=content)
+        return
     with full_disk_noticed():
         (folder(context) / state.id).mkdir(parents=True, exist_ok=True)
         write_atomically(folder(context) / state.id / _STATE, orjson.dumps(asdict(state)), durable=False)
 
 
+def replace(context: Context, state: ImportState, before: str) -> bool:
+    """Store a state in place of one with the status `before`; False if another server was earlier."""
+    shared = context.database.shared
+    if shared is None:
+        write(context, state)
+        return True
+    content = orjson.dumps(asdict(state)).decode()
+    return shared.data_sets.replace(state.id, before=before, status=state.status, content=content)
+
+
 def find(context: Context, id: str) -> ImportState | None:
     """The state of an import; None when there is none."""
+    if context.database.shared is not None:
+        found = context.database.shared.data_sets.find(id)
+        return None if found is None else ImportState(**orjson.loads(found))
+    return _find_file(context, id)
+
+
+def _find_file(context: Context, id: str) -> ImportState | None:
     try:
         content = (folder(context) / id / _STATE).read_bytes()
         return ImportState(**orjson.loads(content))
@@ -103,6 +164,8 @@ def get(context: Context, id: str, resource: str = DEFAULT_RESOURCE) -> ImportSt
 
 def list_all(context: Context) -> list[ImportState]:
     """All imports, the latest first."""
+    if context.database.shared is not None:
+        return [ImportState(**orjson.loads(one)) for one in context.database.shared.data_sets.contents()]
     names = [path.name for path in folder(context).glob("*")]
     found = [state for name in names if (state := find(context, name)) is not None]
     return sorted(found, key=lambda state: (-state.created, state.id))
@@ -110,11 +173,18 @@ def list_all(context: Context) -> list[ImportState]:
 
 def remove(context: Context, id: str) -> None:
     """Forget an import, with its archive."""
+    if context.database.shared is not None:
+        context.database.shared.data_sets.remove(id)
+        remove_archive(context, id)
     shutil.rmtree(folder(context) / id, ignore_errors=True)
 
 
 def remove_archive(context: Context, id: str) -> None:
     """Delete the archive of an import, if it has one."""
+    uploads = _uploads(context)
+    if uploads is not None:
+        uploads.remove(id)
+        return
     # Windows cannot delete the file while a cancelled import still reads it; `remove_old` does it later.
     with suppress(PermissionError):
         archive_path(context, id).unlink(missing_ok=True)
@@ -135,33 +205,29 @@ def remove_old(context: Context) -> None:
         ended = [state for state in list_all(context) if state.status != WAITING]
         for state in ended[MOST_KEPT:]:
             remove(context, state.id)
+        uploads = _uploads(context)
+        present = None if uploads is None else uploads.ids()  # one request for all
         for state in ended[:MOST_KEPT]:
-            if state.status != CHECKED or state.created < latest:
+            is_old = state.status != CHECKED or state.created < latest
+            if is_old and (present is None or state.id in present):
                 remove_archive(context, state.id)
 
 
 def remove_unused(context: Context) -> None:
-    """At the start, before any upload: forget what an earlier process left, except for waiting imports."""
-    for path in folder(context).glob("*"):
-        state = find(context, path.name)
-        if state is None or state.status != WAITING or not _has_job(context, state):
-            shutil.rmtree(path, ignore_errors=True)
+    """At the start, before any upload: forget what an earlier process left, except for waiting imports.
 
-
-def elsewhere(context: Context, session: Session) -> list[str]:
-    """The ids of the jobs whose archive another server has.
-
-    After a day, they are not among them: their server is gone, and they fail wherever they are executed.
+    An archive that a server of an earlier version has kept for itself is handed to all.
     """
-    if context.database.shared is None:
-        return []
-    oldest = context.clock.reading - _LONGEST_ELSEWHERE
-    recent = select(Job).where(Job.kind == JobKind.DATA_SET, col(Job.created) > oldest)
-    return [
-        job.id
-        for job in session.exec(recent)
-        if not archive_path(context, (job.details or {})["dataSet"]).exists()
-    ]
+    is_shared = context.database.shared is not None
+    for path in folder(context).glob("*"):
+        state = _find_file(context, path.name)
+        is_needed = state is not None and state.status == WAITING and _has_job(context, state)
+        if is_shared and is_needed and (path / _ARCHIVE).exists():
+            assert state is not None
+            keep_archive(context, state.id)
+            write(context, state)
+        elif is_shared or not is_needed:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _has_job(context: Context, state: ImportState) -> bool:
@@ -171,4 +237,8 @@ def _has_job(context: Context, state: ImportState) -> bool:
 
 def clear(context: Context) -> None:
     """Forget all imports."""
+    uploads = _uploads(context)
+    if uploads is not None and context.database.shared is not None:
+        context.database.shared.data_sets.clear()
+        uploads.clear()
     shutil.rmtree(folder(context), ignore_errors=True)

@@ -73,6 +73,7 @@ class Upload:
         self._file.close()
         if not self._received:
             raise ServiceError("BadRequest", "The request has no data set: its body is empty.")
+        kept.keep_archive(self._context, self.state.id)
         return _enqueue(self._context, self.state)
 
     def discard(self) -> None:
@@ -137,11 +138,12 @@ def import_checked(context: Context, id: str, resource: str = DEFAULT_RESOURCE) 
     """Carry out an import of which only a dry run was made. Raises ServiceError."""
     with kept.lock:
         state = kept.get(context, id, resource)
-        if state.status != kept.CHECKED or not kept.archive_path(context, id).exists():
+        is_checked = state.status == kept.CHECKED and kept.has_archive(context, id)
+        state.dry_run, state.status, state.report = False, kept.WAITING, None
+        if not (is_checked and kept.replace(context, state, kept.CHECKED)):
             raise ServiceError(
                 "Conflict", "Only a data set that was checked within the last hour can be imported."
             )
-        state.dry_run, state.status, state.report = False, kept.WAITING, None
         return _enqueue(context, state)
 
 

@@ -42,7 +42,6 @@ def data_set_runner(context: Context) -> JobRunner["ImportTask"]:
         history=context.job_history,
         job_traces=context.job_traces,
         leases=context.leases,
-        elsewhere=partial(kept.elsewhere, context),
     )
 
 
@@ -65,7 +64,7 @@ class ImportWork:
 
     def prepare(self, session: Session, job: Job) -> ImportTask:
         state = _state(self._context, job)
-        if state is None or not kept.archive_path(self._context, state.id).exists():
+        if state is None or not kept.has_archive(self._context, state.id):
             raise JobFailed("The uploaded data set is not there any longer; upload it again.")
         return ImportTask(job.id, state)
 

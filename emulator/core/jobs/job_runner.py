@@ -105,8 +105,7 @@ class JobRunner(Generic[_Task]):
     jobs in log messages. folder: for unfinished files of jobs. seconds_to_stop: how long `stop` waits.
     holds: the jobs whose end is not to be visible yet. history: of begun and ended jobs. leases: of the jobs
     that this server executes. job_traces: follow the execution of each job. after_each: called after each
-    job, successful or not. at_once: how many jobs are executed at the same time, in threads. elsewhere: the
-    ids of the jobs that only another server can execute.
+    job, successful or not. at_once: how many jobs are executed at the same time, in threads.
     """
 
     def __init__(
@@ -125,7 +124,6 @@ class JobRunner(Generic[_Task]):
         job_traces: JobTraces = traces.NONE,
         after_each: Callable[[], None] = lambda: None,
         at_once: int = 1,
-        elsewhere: Callable[[Session], Collection[str]] = lambda session: (),
     ) -> None:
         self.kind = kind
         self.folder = folder
@@ -136,7 +134,6 @@ class JobRunner(Generic[_Task]):
         self._history = history
         self._traces = job_traces
         self._leases = leases
-        self._elsewhere = elsewhere
         self._after_each = after_each
         holds.register(kind, self.fail)
         # The jobs in progress, by the thread that executes them. Changed in write transactions only, or by
@@ -247,11 +244,10 @@ class JobRunner(Generic[_Task]):
         me = threading.get_ident()
         while self._leases.may_have(self.kind):
             with self._database.write() as session:
-                elsewhere = [job_id for thread, job_id in self._claimed.copy().items() if thread != me]
-                elsewhere += self._elsewhere(session)
+                others = [job_id for thread, job_id in self._claimed.copy().items() if thread != me]
                 oldest = select(Job).where(Job.kind == self.kind).order_by(col(Job.created)).limit(1)
-                if elsewhere:
-                    oldest = oldest.where(col(Job.id).not_in(elsewhere))
+                if others:
+                    oldest = oldest.where(col(Job.id).not_in(others))
                 oldest = self._leases.only_free(oldest)
                 if self._holds.in_use:
                     oldest = oldest.where(col(Job.id).not_in(self._holds.excluded(self.kind)))

@@ -18,29 +18,32 @@ def register(shared: SharedState, options: Mapping[str, str]) -> None:
     options: texts by the names of options; keys as their hashes. Raises StoreUnreachable.
     """
     shared.servers.add(f"{socket.gethostname()}:{os.getpid()}", options)
-    difference = _difference(shared)
-    if difference is not None:
-        _log.warning("The options of this server %s", difference)
+    found = _difference(shared)
+    if found is not None:
+        _log.warning("The options of this server differ from those of the server %s: %s", *found)
 
 
 def options_state(context: Context) -> str | None:
     """ "ok", or how options differ; None for a server that has its database alone.
 
-    A server with other options is ready: while keys are replaced on one server after the other, each answers.
+    The other server is not named: the answer needs no key. A server with other options is ready: while keys
+    are replaced on one server after the other, each answers.
     """
     shared = context.database.shared
     if shared is None:
         return None
     try:
-        return _difference(shared) or "ok"
-    except StoreUnreachable as error:
-        return f"unknown: {error}"
+        found = _difference(shared)
+    except StoreUnreachable:
+        return "unknown, since the database cannot be reached"
+    return "ok" if found is None else f"differ from those of another server: {found[1]}"
 
 
-def _difference(shared: SharedState) -> str | None:
+def _difference(shared: SharedState) -> tuple[str, str] | None:
+    """The name of a server with other options, and the names of these."""
     own = shared.servers.own_options
     for other in shared.servers.others():
         names = sorted(name for name in {*own, *other.options} if own.get(name) != other.options.get(name))
         if names:
-            return f"differ from those of the server {other.name}: {', '.join(names)}"
+            return other.name, ", ".join(names)
     return None

@@ -168,7 +168,7 @@ def test_options_that_differ_between_servers_are_named(
         settings = first.settings
         more = {"database": settings.database, "blobs": settings.blobs, "tier": "s0", "seed": 7}
         for third in running_service(tmp_path / "third", **more, training_keys=("secret", "secret")):
-            assert options_check(third).startswith("differ from those of the server ")
+            assert options_check(third).startswith("differ from those of another server: ")
             assert options_check(third).endswith(": --seed, --tier, --training-key")
             assert options_check(second) == options_check(first) == options_check(third)
             assert "The options of this server differ" in caplog.text
@@ -180,6 +180,6 @@ def test_servers_that_were_killed_do_not_count(tmp_path: Path) -> None:
     for servers in running_servers(tmp_path):
         url = str(servers.first.settings.database)
         execute(url, "INSERT INTO emulator_server VALUES ('killed', 'host:1', '{}', now(), now())")
-        assert options_check(servers.first).startswith("differ from those of the server host:1: --")
+        assert options_check(servers.first).startswith("differ from those of another server: --")
         execute(url, "UPDATE emulator_server SET seen = seen - interval '1 hour' WHERE server = 'killed'")
         assert options_check(servers.first) == "ok"

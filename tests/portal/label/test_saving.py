@@ -32,6 +32,11 @@ def test_a_box_drawn_while_the_server_is_gone_is_saved_when_it_returns(
     user.add_tags("cup")
     second, first = user.add_images(photograph("coffee.png"), photograph("chelsea.png"))
     user.open(first)
+    # The page has asked for the next image, too; without a server it could not.
+    user.page.wait_for_function(
+        "path => performance.getEntriesByType('resource').some(({name}) => name.includes(path))",
+        arg=f"/i-{second.replace('-', '')}",
+    )
     port = server.port
     server.kill()
     user.drag((50, 50), (150, 150))

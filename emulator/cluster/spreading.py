@@ -28,8 +28,9 @@ _CONNECT_SECONDS = 5
 # Between two attempts to connect.
 _RETRY_SECONDS = 30.0
 _RESULT_SECONDS = 60.0
-# A worker that has not begun a piece after this time got another job in the meantime.
-_BEGIN_SECONDS = 10.0
+# A worker that has not begun a piece after this time got another job in the meantime: the first piece also
+# imports packages, which takes long on a busy machine.
+_BEGIN_SECONDS = 60.0
 # A piece that was lost as often, or raised an exception, is carried out by the worker of the job.
 _LOSSES = 2
 _log = logging.getLogger(__name__)

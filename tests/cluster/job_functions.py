@@ -47,7 +47,8 @@ def divide(count: int, folder: Path, certain: int | None = None, *, progress: Pr
     """Carry out pieces, each of which notes its number and process in the file "pieces" and waits until the
     file "released" or "released-<number>" exists.
 
-    certain: after this many, the job waits until the next is ahead. Returns the processes of the pieces.
+    certain: after this many, the job waits until a helper has begun the next. Returns the processes of the
+    pieces.
     """
     progress(0.1, "dividing")
     with (folder / "job").open("a") as file:
@@ -65,7 +66,7 @@ def divide(count: int, folder: Path, certain: int | None = None, *, progress: Pr
     with closing(results):
         found = [results.next() for _ in numbers[:certain]]
         if certain is not None:
-            while not results.is_ahead():
+            while not (results.is_ahead() and f"\n{certain} " in (folder / "pieces").read_text()):
                 time.sleep(0.02)
             found += [results.next() for _ in numbers[certain:]]
     return found

@@ -5,7 +5,8 @@
 # make test           run all tests; T=core/images runs one folder or file below tests/
 # make test-long      run all tests, with searches of full length; T as above
 # make test-fast      run the fast tests of store, contract, gateway, api, core and worker
-# make test-team      run the tests of the store and of the rules with the rows on PostgreSQL
+# make test-team      run the tests of the store and of the rules with the rows on PostgreSQL; BLOBS=azurite or
+#                     BLOBS=s3 for images and models in an object store, too
 # make watch          run fast tests again whenever a file changes; T=core/images
 # make check          run ruff, mypy, import-linter and codespell; TypeScript and ESLint of the portal
 # make format         format the code and apply ruff's fixes
@@ -42,7 +43,8 @@ PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 # The tests start hundreds of processes. With this variable, each of them would compile the emulator again.
 unexport PYTHONDONTWRITEBYTECODE
 FAST := $(addprefix tests/,store contract gateway api core worker)
-# The folders whose tests use the fixture `service`, without those of damage to files.
+# The folders whose tests use the fixture `service`, without those of damage to files. Tests of vision, data sets,
+# settings, worker and serving use no store.
 TEAM := $(addprefix tests/,store core api contract_chain gateway portal_requests pulling tracing)
 JAVASCRIPT := tests/sdk/javascript tests/vision/exports/javascript tests/azurite
 
@@ -121,9 +123,10 @@ test-long: test
 test-fast: $(VENV)/test
 	@$(PYTEST) $(PARALLEL) -m "not slow" $(FAST) $(ARGUMENTS)
 
-# PostgreSQL is that of the machine's packages; the tests start it. Tests of the data folder's own database are left out.
-test-team: $(VENV)/test
-	@EMULATOR_TEST_STORE=postgresql $(PYTEST) $(PARALLEL) $(or $(T:%=tests/%),$(TEAM)) $(ARGUMENTS)
+# PostgreSQL is that of the machine's packages; the tests start it and the object store. Those of the data folder's own
+# database and files are left out.
+test-team: $(VENV)/test $(if $(filter azurite,$(BLOBS)),tests/azurite/node_modules/made)
+	@EMULATOR_TEST_STORE=postgresql EMULATOR_TEST_BLOBS=$(or $(BLOBS),files) $(PYTEST) $(PARALLEL) $(or $(T:%=tests/%),$(TEAM)) $(ARGUMENTS)
 
 # One process: a single folder starts sooner than two workers do.
 watch: $(VENV)/test

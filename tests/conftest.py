@@ -10,7 +10,7 @@ import pytest
 from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import HealthCheck, settings
 
-from tests.support import postgresql
+from tests.support import chosen_store
 from tests.support.coverage_plugin import WRITE, CoveragePlugin
 from tests.support.harness import PATIENCE_SECONDS, Service, running_service
 from tests.support.live_server import LiveServer
@@ -39,6 +39,9 @@ _MEMORY_FOLDER = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    reason = chosen_store.reason_against()
+    if reason is not None:
+        raise pytest.UsageError(reason)
     config.pluginmanager.register(CoveragePlugin(config), "coverage-page")
     if not config.option.basetemp:  # workers have one: a folder in that of the process that started them
         folder = use_memory_folder()
@@ -46,9 +49,11 @@ def pytest_configure(config: pytest.Config) -> None:
             config.stash[_MEMORY_FOLDER] = folder
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
+def pytest_report_header(config: pytest.Config) -> list[str]:
     folder = config.stash.get(_MEMORY_FOLDER, None)
-    return None if folder is None else f"temporary files: in memory, {folder}; elsewhere with TMPDIR"
+    lines = [] if folder is None else [f"temporary files: in memory, {folder}; elsewhere with TMPDIR"]
+    store = chosen_store.description()
+    return lines if store is None else [*lines, store]
 
 
 def pytest_collection_finish() -> None:
@@ -73,10 +78,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Chromium is started once by each worker.
     long = {item.path for item in items if _takes_long(item)}
     items.sort(key=lambda item: item.path not in long)
-    if postgresql.is_store_of_tests():
-        for item in items:
-            if item.get_closest_marker("sqlite"):
-                item.add_marker(pytest.mark.skip(reason="about the database in the data folder"))
+    reasons = {}
+    if chosen_store.is_postgresql():
+        reasons["sqlite"] = "about the database in the data folder"
+    if chosen_store.has_objects():
+        reasons["files"] = "about images and models as files of the data folder"
+    for item in items:
+        for marker, reason in reasons.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def _takes_long(item: pytest.Item) -> bool:
@@ -105,6 +115,8 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     for server in servers:
         if server.process.poll() is None:
             server.kill()
+    for server in servers:
+        chosen_store.free_store_of(server.data)
 
 
 @pytest.fixture

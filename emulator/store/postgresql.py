@@ -52,6 +52,7 @@ _HOLDER = (
 )
 _DISK_FULL, _NO_CHARACTER, LOCK_NOT_AVAILABLE = "53100", "22021", "55P03"
 _NO_PERMISSION = "42501"
+_SESSION = "SELECT pg_backend_pid()"
 _CREATE = "CREATE DATABASE name OWNER user TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
 
 
@@ -81,6 +82,7 @@ class PostgresqlDatabase(Database):
             event.listen(engine, "connect", _refuse_lists)
             event.listen(engine, "handle_error", self._explain, retval=True)
         try:
+            self._check_sessions()
             with self._writing.connect() as connection:
                 _check_server(connection, self.name)
                 self._prepare(connection)
@@ -138,6 +140,31 @@ class PostgresqlDatabase(Database):
     def close(self) -> None:
         super().close()
         self._writing.dispose()
+
+    def _check_sessions(self) -> None:
+        """Raise DatabaseRefused behind a pooler of connections that does not keep sessions.
+
+        It would give the session that has the locks to other clients, and no notifications. Before a lock is
+        taken, which would stay with a session of the pooler.
+        """
+        with self._engine.connect() as first, self._engine.connect() as second:
+
+            def session_of(connection: Connection) -> Any:
+                return connection.exec_driver_sql(_SESSION).scalar()
+
+            of_first = session_of(first)
+            first.rollback()
+            of_second = session_of(second)  # it would be the one that has just become free
+            is_kept = of_second != of_first
+            if is_kept:
+                second.rollback()
+                # In turns, it would be the one that became free first.
+                is_kept = session_of(second) == of_second and session_of(first) == of_first
+            if not is_kept:
+                raise DatabaseRefused(
+                    f"{self.name} is behind a pooler that gives connections another session for each "
+                    "transaction; let it keep sessions (PgBouncer: pool_mode = session), or leave it out"
+                )
 
     def _prepare(self, connection: Connection) -> None:
         """Bring the schema up to SCHEMA_REVISION."""

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from emulator.core import blob_sweep
-from tests.support.harness import Service, blobs_in, expect, wait_until
+from tests.support.harness import Service, expect, wait_until
 from tests.support.images import pictures
 
 
@@ -17,7 +17,7 @@ def orphans(service: Service, count: int = 3) -> set[str]:
 
 
 def trash(service: Service) -> set[str]:
-    return {file.name for file in (service.settings.data / "trash").glob("*/*/*")}
+    return set(service.context.blobs.trash.names())
 
 
 def start_after_a_kill(service: Service) -> None:
@@ -36,8 +36,7 @@ def test_blobs_without_a_row_are_moved_and_logged(service: Service, caplog: pyte
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "3 files (24 bytes)" in record.getMessage()
-    (folder,) = (service.settings.data / "trash").iterdir()
-    assert str(folder) in record.getMessage()
+    assert service.context.blobs.trash.place in record.getMessage()
     caplog.clear()
     blob_sweep.sweep_all(service.context)
     assert caplog.text == ""
@@ -59,6 +58,7 @@ def test_the_trash_is_deleted_after_a_day_of_the_clock(
     assert "3 files (24 bytes)" in caplog.text
     service.clock.advance(days=30)
     start_after_a_kill(service)
+    assert trash(service) == set()
     assert not (service.settings.data / "trash").exists()
 
 
@@ -86,6 +86,7 @@ def test_rows_that_a_client_deletes_delete_their_blobs_at_once(service: Service)
     ids = service.images(project, pictures(2))
     service.delete(f"{project}/images", params={"imageIds": ids[0], "allIterations": "true"})
     assert len(service.blobs()) == 1
+    assert trash(service) == set()
     assert not (service.settings.data / "trash").exists()
 
 
@@ -115,14 +116,14 @@ def test_unfinished_files_go_by_their_age_at_any_start(service: Service) -> None
     folder = service.settings.data
     name = service.context.blobs.put(b"x")
     now = time.time()
-    for parent in (folder, folder / "blobs" / name[:2]):
+    parents = (folder, service.context.blobs.path(name).parent)
+    for parent in parents:
         for file, age in ((".new-old", 7200), (".new-young", 10)):
             (parent / file).write_bytes(b"half")
             os.utime(parent / file, (now - age, now - age))
     service.restart()
     service.parts.start()
-    wait_until(lambda: ".new-old" not in blobs_in(folder) and not (folder / ".new-old").exists(), "both")
-    assert ".new-young" in blobs_in(folder)
-    assert (folder / ".new-young").exists()
+    wait_until(lambda: not any((parent / ".new-old").exists() for parent in parents), "both")
+    assert all((parent / ".new-young").exists() for parent in parents)
     assert service.context.blobs.exists(name)
     assert expect(service.request("GET", "/_emulator/health/live", key=None)) == {"status": "live"}

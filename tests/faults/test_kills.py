@@ -19,9 +19,12 @@ from tests.conftest import Serve
 from tests.support.harness import (
     PREDICTION_KEY,
     RESOURCE_ID,
+    add_orphan,
+    blob_content,
     blobs_in,
     database_rows,
     files_body,
+    is_database_intact,
     referenced_blobs,
     wait_until,
 )
@@ -93,13 +96,10 @@ def test_confirmed_images_survive_a_kill_during_uploads(serve: Serve) -> None:
     project = server.project()
     tag = server.post(f"{project}/tags", params={"name": "a"})["id"]
     confirmed = upload_until_killed(server, project, tag)
-    assert database_rows(server.data, "PRAGMA integrity_check") == [("ok",)]
+    assert is_database_intact(server.data)
     assert referenced_blobs(server.data) <= blobs_in(server.data)
 
-    # A blob without a row, as after a kill between the two writes, which does not happen every time.
-    orphan = server.data / "blobs" / "00" / ("00" * 32)
-    orphan.parent.mkdir(exist_ok=True)
-    orphan.write_bytes(b"nobody refers to this")
+    add_orphan(server.data)  # a kill does not leave one every time
 
     again = serve()
     count = again.get(f"{project}/images/count")
@@ -117,7 +117,7 @@ def test_confirmed_images_survive_a_kill_during_uploads(serve: Serve) -> None:
     assert set(shown) == set(confirmed)
     for image_id, content in confirmed.items():
         name = hashlib.sha256(content).hexdigest()
-        assert (again.data / "blobs" / name[:2] / name).read_bytes() == content
+        assert blob_content(again.data, name) == content
         assert [item["tagId"] for item in shown[image_id]["tags"]] == [tag]
     fetched = again.client.get(shown[ids[-1]]["originalImageUri"])
     assert fetched.status_code == 200
@@ -315,7 +315,7 @@ def test_confirmed_predictions_survive_kills(serve: Serve) -> None:
     confirmed: dict[str, bytes] = {}
     for _ in range(3):
         confirmed |= predict_until_killed(server, address, 20)
-        assert database_rows(server.data, "PRAGMA integrity_check") == [("ok",)]
+        assert is_database_intact(server.data)
         assert referenced_blobs(server.data) <= blobs_in(server.data)
         server = serve("--trainer", "instant")
     stored = dict(database_rows(server.data, "SELECT id, blob FROM stored_prediction"))

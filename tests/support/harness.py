@@ -6,29 +6,30 @@ Every response that a client of this module receives is validated by `tests.cont
 import asyncio
 import base64
 import functools
+import hashlib
 import sqlite3
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 
 from emulator.app import Parts, create_app
 from emulator.settings import Settings
+from emulator.store.blobs import blob_path
 from emulator.store.database import FILE_NAME
 from emulator.store.sqlite import SqliteDatabase
 from emulator.store.tables import JobKind
 from tests.contract_chain.spec import ContractValidator
-from tests.support import postgresql
+from tests.support import chosen_store, postgresql
 from tests.support.coverage_evidence import note_validated
 from tests.support.fakes import FakeExporter, FakeWorker, TestClock, seeded_ids
 from tests.support.images import pictures
+from tests.support.waiting import PATIENCE_SECONDS as PATIENCE_SECONDS
+from tests.support.waiting import wait_until as wait_until
 
-# Generous, so that a slow or busy machine fails no test: only tests that fail take this long.
-PATIENCE_SECONDS = 300
 NEWEST = "v3.4-preview"
 RESOURCE_ID = Settings().prediction_resource_id
 TRAINING_KEY = Settings().training_keys[0]
@@ -38,7 +39,6 @@ ANOMALIES = "2f02d4b1-bf70-4825-8148-07fe427e5273"
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 _validator = ContractValidator(note_validated)
-_T = TypeVar("_T")
 
 
 def validate_response(response: httpx.Response) -> None:
@@ -52,15 +52,6 @@ def validate_response(response: httpx.Response) -> None:
         b"" if request.method == "HEAD" else response.content,
     )
     assert not wrong, "\n".join(wrong)
-
-
-def wait_until(condition: Callable[[], _T], what: str, patience_seconds: float = PATIENCE_SECONDS) -> _T:
-    """The first true value of `condition`; the test fails when there is none in time."""
-    deadline = time.monotonic() + patience_seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.01)
-    return value
 
 
 # --- an application in this process -------------------------------------------------------------------------
@@ -83,9 +74,9 @@ class Service:
         self.open()
 
     def _choose_store(self) -> None:
-        """Let the rows be on PostgreSQL where tests use it."""
-        if self.settings.database is None:
-            self.settings = replace(self.settings, database=postgresql.database_of(self.settings.data))
+        """Use the store of this run, unless the test has given one."""
+        if self.settings.database is None and (store := chosen_store.store_of(self.settings.data)):
+            self.settings = replace(self.settings, database=store.database, blobs=store.blobs)
 
     def open(self) -> None:
         self._choose_store()
@@ -111,7 +102,7 @@ class Service:
     def end(self) -> None:
         self.close()
         self._loop.close()
-        postgresql.free_database_of(self.settings.data)
+        chosen_store.free_store_of(self.settings.data)
 
     # Requests
 
@@ -300,9 +291,9 @@ def files_body(images: Sequence[bytes], tag_ids: Sequence[str] = (), name: str =
 
 def database_rows(folder: Path, query: str) -> list[tuple[Any, ...]]:
     """The rows of a query; values of JSON are texts."""
-    url = postgresql.existing_database_of(folder)
-    if url is not None:
-        return postgresql.execute(url, query)
+    store = chosen_store.existing_store_of(folder)
+    if store is not None:
+        return postgresql.execute(store.database, query)
     connection = sqlite3.connect(folder / "emulator.sqlite")
     try:
         return connection.execute(query).fetchall()
@@ -320,8 +311,39 @@ def checkpoint(folder: Path) -> Path:
 
 
 def blobs_in(folder: Path) -> set[str]:
-    """The names of all files in the folder of blobs."""
+    """The names of all files in the folder of blobs, or of all blobs in the object store of this run."""
+    objects = chosen_store.objects_of(folder)
+    if objects is not None:
+        return {one["path"].rpartition("/")[2] for batch in objects.list("blobs") for one in batch}
     return {path.name for path in (folder / "blobs").rglob("*") if path.is_file()}
+
+
+def blob_content(folder: Path, name: str) -> bytes:
+    """The bytes of a blob of a data folder, not verified."""
+    objects = chosen_store.objects_of(folder)
+    if objects is not None:
+        return bytes(objects.get(f"blobs/{name[:2]}/{name}").bytes())
+    return blob_path(folder, name).read_bytes()
+
+
+def add_orphan(folder: Path) -> None:
+    """Store a blob without a row, as after a kill between the two writes."""
+    data = b"nobody refers to this"
+    name = hashlib.sha256(data).hexdigest()
+    objects = chosen_store.objects_of(folder)
+    if objects is not None:
+        objects.put(f"blobs/{name[:2]}/{name}", data)
+        return
+    path = blob_path(folder, name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+
+
+def is_database_intact(folder: Path) -> bool:
+    """Whether the file of the database is intact; a server looks after its own."""
+    if chosen_store.existing_store_of(folder) is not None:
+        return True
+    return database_rows(folder, "PRAGMA integrity_check") == [("ok",)]
 
 
 def referenced_blobs(folder: Path) -> set[str]:

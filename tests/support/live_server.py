@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from tests.support import chosen_store
 from tests.support.harness import (
     NEWEST,
     PATIENCE_SECONDS,
@@ -23,12 +24,15 @@ from tests.support.harness import (
 )
 from tests.support.images import pictures
 
+# Options with which a server does not use the store of this run.
+_OWN_STORE = {"--database", "--ephemeral"}
+
 
 class LiveServer:
     """``custom-vision-emulator serve`` in a separate process, on a free port.
 
     `program`: another module with the command `serve`. `environment`: variables in addition to
-    those of this process.
+    those of this process. The store is that of this run, unless they or the arguments name a database.
     """
 
     def __init__(
@@ -41,6 +45,11 @@ class LiveServer:
         self.data = data
         data.mkdir(parents=True, exist_ok=True)
         self._log = (data / "standard-error.log").open("ab")
+        given = environment or {}
+        store = None
+        if not (_OWN_STORE & {*arguments} or "CUSTOM_VISION_EMULATOR_DATABASE" in given):
+            store = chosen_store.store_of(data)
+        chosen = {} if store is None else store.variables
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("CUSTOM_VISION_")
         }
@@ -60,7 +69,7 @@ class LiveServer:
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
-            env=inherited | (environment or {}),
+            env=inherited | chosen | given,
         )
         assert self.process.stdout is not None
         overdue = threading.Timer(PATIENCE_SECONDS, self.process.kill)

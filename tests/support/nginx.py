@@ -60,7 +60,7 @@ class Nginx:
             command += ["-g", "user root;"]
         self._process = subprocess.Popen(command)
         self.endpoint = f"http://127.0.0.1:{self.port}"
-        wait_until(lambda: self._process.poll() is not None or _accepts(self.port), "nginx")
+        wait_until(lambda: self._process.poll() is not None or accepts(self.port), "nginx")
         assert self._process.poll() is None, (folder / "error.log").read_text("utf-8")
 
     def stop(self) -> None:
@@ -75,6 +75,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _accepts(port: int) -> bool:
+def accepts(port: int) -> bool:
+    """Whether a server listens at a port."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0

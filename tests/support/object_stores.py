@@ -1,4 +1,4 @@
-"""Object stores for tests: a folder, and moto's S3 server in a process of its own."""
+"""Object stores for tests: a folder, and moto's S3 and Azurite's Blob Storage in processes of their own."""
 
 import importlib.util
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import PATIENCE_SECONDS
+from tests.support.waiting import PATIENCE_SECONDS
 
 HOW_TO_GET_OBSTORE = "obstore is missing; get it with: pip install obstore"
 HOW_TO_GET_AZURITE = "Azurite is missing; get it with Node 20 or newer and: npm ci, in tests/azurite"
@@ -83,7 +83,7 @@ class AzureServer:
 
         from tests.azurite import conftest as azurite
 
-        if shutil.which("node") is None or not azurite.AZURITE.exists():
+        if not is_azurite_installed():
             pytest.skip(HOW_TO_GET_AZURITE)
         self._azurite = azurite.Azurite(folder)
         endpoint = f"http://127.0.0.1:{self._azurite.ports['Blob']}"
@@ -94,6 +94,12 @@ class AzureServer:
 
     def stop(self) -> None:
         self._azurite.stop()
+
+
+def is_azurite_installed() -> bool:
+    from tests.azurite import conftest as azurite
+
+    return shutil.which("node") is not None and azurite.AZURITE.exists()
 
 
 def folder_address(folder: Path) -> str:

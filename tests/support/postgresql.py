@@ -1,8 +1,4 @@
-"""PostgreSQL for tests: a server of the machine's own package in a temporary folder, started when needed.
-
-With the environment variable EMULATOR_TEST_STORE=postgresql (``make test-team``), the fixture `service` has
-its rows there, in a database for each data folder.
-"""
+"""PostgreSQL for tests: a server of the machine's own package in a temporary folder, started when needed."""
 
 import atexit
 import functools
@@ -30,15 +26,14 @@ FOR EACH ROW EXECUTE FUNCTION ends()
 """
 _TEMPLATE = "new"
 _numbers = count(1)
-# The URLs of the databases of data folders, and of those that are free: emptying one takes less time
-# than making one.
-_databases: dict[Path, str] = {}
-_free: list[str] = []
-
-
-def is_store_of_tests() -> bool:
-    """Whether the fixture `service` has its rows on PostgreSQL in this run."""
-    return os.environ.get("EMULATOR_TEST_STORE") == "postgresql"
+# Of servers of one database; a database that was used by one alone does not have them.
+_EMPTY_SHARED = """
+DO $$ BEGIN IF to_regclass('emulator_job_end') IS NOT NULL THEN
+DELETE FROM emulator_job_end;
+ALTER SEQUENCE emulator_job_end_number_seq RESTART;
+UPDATE emulator_store SET commits = 0, scores = 0, secret = NULL;
+END IF; END $$
+"""
 
 
 class Server:
@@ -53,10 +48,12 @@ class Server:
             pytest.skip(HOW_TO_GET_IT)
         self._programs: Path = found
         self.folder = Path(tempfile.mkdtemp(prefix="emulator-pg-", dir=_open_folder()))
-        self._user: dict[str, Any] = {}
+        self._free: list[str] = []
+        # The arguments of a process that is not run by root.
+        self.user: dict[str, Any] = {}
         if os.geteuid() == 0:
             name = "postgres" if _is_user("postgres") else "nobody"
-            self._user = {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []}
+            self.user = {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []}
             shutil.chown(self.folder, name)
         self._run(
             "initdb",
@@ -112,6 +109,15 @@ class Server:
             self.execute("UPDATE emulator_store SET id = gen_random_uuid()::text", name)
         return self.url(name)
 
+    def free_database(self) -> str:
+        """As `new_database`, or one that was emptied, which takes less time than making one."""
+        return self._free.pop() if self._free else self.new_database()
+
+    def free(self, url: str) -> None:
+        """Empty a database for `free_database`."""
+        execute(url, _emptying())
+        self._free.append(url)
+
     def drop(self, url: str) -> None:
         """Delete a database, and end the connections to it."""
         name = url.partition("@/")[2].partition("?")[0]
@@ -122,7 +128,7 @@ class Server:
             [self._programs / program, *arguments],
             cwd=self.folder,
             capture_output=program != "pg_ctl",  # the server would keep the pipes
-            **self._user,
+            **self.user,
         )
         assert done.returncode == 0, (program, done.stdout, done.stderr)
 
@@ -151,34 +157,13 @@ def server() -> Server:
     return made
 
 
-def database_of(folder: Path) -> str | None:
-    """The URL of the database of a data folder, a new one at first; None unless tests use PostgreSQL."""
-    if not is_store_of_tests():
-        return None
-    if folder not in _databases:
-        _databases[folder] = _free.pop() if _free else server().new_database()
-    return _databases[folder]
-
-
-def existing_database_of(folder: Path) -> str | None:
-    """The URL of the database of a data folder; None if the folder has one of its own."""
-    return _databases.get(folder)
-
-
-def free_database_of(folder: Path) -> None:
-    """Empty the database of a data folder, if it has one, for another folder."""
-    url = _databases.pop(folder, None)
-    if url is not None:
-        execute(url, _emptying())
-        _free.append(url)
-
-
 @functools.cache
 def _emptying() -> str:
     tables = SQLModel.metadata.sorted_tables
     deletes = [f'DELETE FROM "{table.name}"' for table in reversed(tables)]
     numbers = [f"ALTER SEQUENCE {table.name}_number_seq RESTART" for table in tables if _has_sequence(table)]
-    return "; ".join([*deletes, *numbers, "UPDATE emulator_store SET id = gen_random_uuid()::text"])
+    new_id = "UPDATE emulator_store SET id = gen_random_uuid()::text"
+    return "; ".join([*deletes, *numbers, new_id, _EMPTY_SHARED])
 
 
 def _has_sequence(table: Any) -> bool:

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.chosen_store import is_postgresql
 from tests.support.harness import Service
-from tests.support.postgresql import is_store_of_tests
 
 READS = ["", "/tags", "/tags/{tag}", "/iterations", "/images/count", "/images/tagged/count"]
 
 
-@pytest.mark.skipif(is_store_of_tests(), reason="rows on a server are read in a thread")
+@pytest.mark.skipif(is_postgresql(), reason="rows on a server are read in a thread")
 @pytest.mark.parametrize("read", READS)
 def test_a_small_read_has_a_response_while_all_threads_are_busy(
     service: Service, read: str, monkeypatch: pytest.MonkeyPatch
@@ -27,7 +27,7 @@ def test_a_small_read_has_a_response_while_all_threads_are_busy(
     assert service.get(path) == expected
 
 
-@pytest.mark.skipif(is_store_of_tests(), reason="rows on a server are read in a thread")
+@pytest.mark.skipif(is_postgresql(), reason="rows on a server are read in a thread")
 def test_an_iteration_is_read_in_a_thread_where_an_instant_training_may_be_waited_for(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,13 +9,13 @@ import pytest
 from emulator.core.new_prediction import NewPrediction
 from emulator.core.predictions import predict, storing
 from emulator.store.database import StorageFull
+from tests.support.chosen_store import is_postgresql
 from tests.support.harness import NOWHERE, PATIENCE_SECONDS, Service, wait_until
 from tests.support.images import picture
-from tests.support.postgresql import is_store_of_tests
 from tests.support.predicting import Predicted, found
 
 CLIENTS = 8
-ONLY_FILES = pytest.mark.skipif(is_store_of_tests(), reason="the commits of SQLite are counted")
+ONLY_FILES = pytest.mark.skipif(is_postgresql(), reason="the commits of SQLite are counted")
 
 
 def new(predicted: Predicted, number: int, **values: Any) -> tuple[NewPrediction, bytes]:

@@ -223,6 +223,33 @@ def test_the_result_of_a_server_that_lost_its_lease_is_not_stored(held: HeldTrai
     assert execute(database, "SELECT count(*) FROM emulator_job_end") == [(1,)]
 
 
+def test_a_training_ends_though_the_database_is_restarted_amid_it(
+    tmp_path: Path, serve: Callable[..., LiveServer]
+) -> None:
+    postgresql = Server()
+    try:
+        url = postgresql.new_database("TEMPLATE template0")
+
+        def make(**more: Any) -> Team:
+            return Team(tmp_path, serve, url, **more)
+
+        held = HeldTraining(make, tmp_path / "held")
+        postgresql.stop()
+        refused = held.executing.client.get("/projects")
+        assert refused.status_code == 503
+        postgresql.start()
+        held.let_go(held.executing)
+        held.let_go(held.other)  # it has the job if the restart took longer than the lease
+        assert held.other.wait_for_training(held.project, held.iteration)["status"] == "Completed"
+        ended = "SELECT count(*) FROM emulator_job_end"
+        wait_until(lambda: execute(url, ended) == [(1,)], "the record of the end")
+        ((model,),) = execute(url, "SELECT model_blob FROM iteration")
+        assert list((tmp_path / "objects").glob(f"blobs/*/{model}"))
+        held.team.close()
+    finally:
+        postgresql.remove()
+
+
 def test_every_server_shows_the_progress_of_a_job_and_can_cancel_it(held: HeldTraining) -> None:
     wait_until(lambda: held.job(held.other).get("progress") == 0.5, "the progress")
     assert held.job(held.other)["status"] == "Running"

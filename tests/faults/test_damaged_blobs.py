@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.conftest import Serve
-from tests.support.damage import assert_error_logged, flip_a_bit, last_blob
+from tests.support.damage import assert_error_logged, change_blob, flip_a_bit, last_blob
 from tests.support.exporting import details, fetched
 from tests.support.harness import PATIENCE_SECONDS, Service, database_rows, expect, refusal
 from tests.support.images import picture
@@ -19,7 +19,7 @@ from tests.support.suggesting import Suggesting
 def damage(service: Service, table: str, column: str = "blob") -> str:
     """Change one byte of a blob to which the last row of a table refers; returns the id of the row."""
     damaged, blob = last_blob(service, table, column)
-    flip_a_bit(service.context.blobs.path(blob))
+    change_blob(service.settings.data, blob, flip_a_bit)
     return damaged
 
 
@@ -182,7 +182,7 @@ def test_archives_of_projects_break_off(serve: Serve) -> None:
     token = live.get(f"{project}/export")["token"].replace("project-export-info", "project-export-data")
     assert len(httpx.get(token, timeout=PATIENCE_SECONDS, trust_env=False).content) > 1000
     damaged, blob = database_rows(live.data, "SELECT id, blob FROM image ORDER BY number")[-1]
-    flip_a_bit(live.data / "blobs" / blob[:2] / blob)
+    change_blob(live.data, blob, flip_a_bit)
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.get(token, timeout=PATIENCE_SECONDS, trust_env=False)
     assert live.get(f"{project}/images/count") == 4

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.damage import flip_a_bit
+from tests.support.damage import change_blob, flip_a_bit
 from tests.support.harness import Service
 from tests.support.images import picture, pictures
 
@@ -62,7 +62,7 @@ def test_a_training_names_the_damaged_images(
     ids = sorted(row[0] for row in service.rows(f"SELECT id FROM image WHERE blob IN ({marks})"))
     originals = [path.read_bytes() for path in damaged]
     for path in damaged:
-        damage(path)
+        change_blob(service.settings.data, path.name, damage)
     service.context.worker = HereAndNow()
     iteration = service.get(service.train(project))
     assert iteration["status"] == "Failed"
@@ -82,7 +82,7 @@ def test_a_training_without_images_whose_files_are_gone_is_logged(
     project, red, _ = service.trainable()
     (image,) = service.images(project, [picture(50)], red)
     ((blob,),) = service.rows(f"SELECT blob FROM image WHERE id = '{image}'")
-    service.context.blobs.path(blob).unlink()
+    change_blob(service.settings.data, blob, Path.unlink)
     service.context.worker = HereAndNow()
     assert service.get(service.train(project))["status"] == "Completed"
     (message,) = [entry.getMessage() for entry in caplog.records if entry.levelname == "ERROR"]
@@ -96,7 +96,7 @@ def test_a_set_of_which_every_file_is_gone(
 ) -> None:
     project = with_regions(service) if detects else service.trainable()[0]
     for path in files(service):
-        path.unlink()
+        change_blob(service.settings.data, path.name, Path.unlink)
     service.context.worker = service.context.advanced_worker = HereAndNow()
     iteration = service.get(service.train(project, params=parameters))
     assert iteration["status"] == "Failed"

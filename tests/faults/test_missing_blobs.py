@@ -1,12 +1,13 @@
 """Files of the data folder that are gone though rows refer to them, as after an incomplete restore."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
 
 from emulator.core import blob_sweep
-from tests.support.damage import assert_error_logged, last_blob
+from tests.support.damage import assert_error_logged, change_blob, last_blob
 from tests.support.harness import Service, refusal
 from tests.support.images import picture
 from tests.support.predicting import Predicted, query
@@ -16,7 +17,7 @@ from tests.support.suggesting import Suggesting
 def lose(service: Service, table: str, column: str = "blob") -> str:
     """Delete the file of a blob to which the last row of a table refers; returns the id of the row."""
     lost, blob = last_blob(service, table, column)
-    service.context.blobs.path(blob).unlink()
+    change_blob(service.settings.data, blob, Path.unlink)
     return lost
 
 

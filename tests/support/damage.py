@@ -1,9 +1,12 @@
-"""Damage to the data folder of a service, and its report in the log."""
+"""Damage to the data folder or the object store of a service, and its report in the log."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from emulator.store.blobs import blob_path
+from tests.support import chosen_store
 from tests.support.harness import Service
 
 
@@ -13,6 +16,20 @@ def last_blob(service: Service, table: str, column: str = "blob") -> tuple[str, 
     rows = service.rows(f"SELECT id, {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY {order}")
     row_id, blob = rows[-1]
     return str(row_id), str(blob)
+
+
+def change_blob(folder: Path, name: str, change: Callable[[Path], object]) -> None:
+    """Change or delete the file of a blob; in an object store, the object like its copy in the folder."""
+    path = blob_path(folder, name)
+    change(path)
+    objects = chosen_store.objects_of(folder)
+    if objects is None:
+        return
+    key = f"blobs/{name[:2]}/{name}"
+    if path.exists():
+        objects.put(key, path.read_bytes())
+    else:
+        objects.delete(key)
 
 
 def flip_a_bit(path: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_read_with_parameters_has_a_thread(service: Service, monkeypatch: pyte
     assert seen[0].startswith("requests")
 
 
-@pytest.mark.skipif(is_store_of_tests(), reason="rows on a server are read in a thread")
+@pytest.mark.skipif(is_postgresql(), reason="rows on a server are read in a thread")
 def test_a_long_list_of_projects_is_made_in_a_thread(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

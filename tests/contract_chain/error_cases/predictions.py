@@ -13,6 +13,7 @@ from tests.contract_chain.error_cases.situations import (
     imported_iteration,
     trained_iteration,
 )
+from tests.support.damage import change_blob
 from tests.support.exported_models import detector_zip
 from tests.support.harness import NOWHERE, PREDICTION_KEY, Service
 from tests.support.images import picture
@@ -123,5 +124,5 @@ def query_with_negative_count(service: Service) -> httpx.Response:
 def prediction_with_a_replaced_model_file(service: Service) -> httpx.Response:
     path = service.publish(imported_iteration(service))
     (blob,) = service.blobs()
-    service.context.blobs.path(blob).write_bytes(detector_zip())
+    change_blob(service.settings.data, blob, lambda path: path.write_bytes(detector_zip()))
     return service.predict(path, picture())

@@ -15,6 +15,7 @@ from emulator.core.snapshots.exit_export import ExitExport, ExportRefused
 from emulator.core.transfer.export import open_archive
 from emulator.settings import StartRefused
 from emulator.store.database import StorageFull
+from tests.support.damage import change_blob
 from tests.support.harness import PATIENCE_SECONDS, Service, test_settings
 from tests.support.images import picture, pictures
 from tests.support.importing import content
@@ -245,7 +246,7 @@ def test_an_export_that_fails_leaves_the_former_one(
     service.project("exported")
     export(service, folder)
     (image,) = service.images(service.project("later"), pictures(1))
-    service.context.blobs.path(next(iter(service.blobs()))).write_bytes(b"damaged")
+    change_blob(service.settings.data, next(iter(service.blobs())), lambda path: path.write_bytes(b"damaged"))
     assert not ExitExport(service.context, folder).run()
     assert (
         f"The state was not exported to {folder} (--export-on-exit): The stored bytes of image {image}"

@@ -5,6 +5,7 @@ import logging
 import shutil
 import sqlite3
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from emulator.core.snapshots import files, manage
 from emulator.core.snapshots.manifest import Manifest
 from emulator.store import blobs as blob_store
 from emulator.store.database import SCHEMA_REVISION, StorageFull
+from tests.support.damage import change_blob
 from tests.support.harness import RESOURCE_ID, Service, refusal
 from tests.support.images import picture, pictures
 from tests.support.predicting import Predicted
@@ -248,10 +250,10 @@ def test_a_snapshot_without_a_usable_manifest_is_not_listed_but_can_be_deleted(
 def test_a_damaged_blob_of_the_store_is_named_and_not_saved(service: Service) -> None:
     (image,) = service.images(service.project(), pictures(1))
     (blob,) = service.blobs()
-    service.context.blobs.path(blob).write_bytes(b"other")
+    change_blob(service.settings.data, blob, lambda path: path.write_bytes(b"other"))
     status, _, message = refusal(service.request("PUT", f"{PATH}/base"))
     assert (status, image in message) == (500, True)
-    service.context.blobs.path(blob).unlink()
+    change_blob(service.settings.data, blob, Path.unlink)
     status, _, message = refusal(service.request("PUT", f"{PATH}/base"))
     assert (status, "missing" in message) == (500, True)
     assert names(service) == []

@@ -10,6 +10,7 @@ import pytest
 from emulator.core.test_sets import results, tables
 from emulator.store.tables import JobKind
 from tests.core.test_sets.conftest import Held
+from tests.support.damage import change_blob
 from tests.support.detection import detection_project, marked_images, upload
 from tests.support.exported_models import classifier_zip
 from tests.support.harness import NOWHERE, Service, expect, refusal
@@ -369,7 +370,7 @@ def test_a_failure_has_its_reason(tested: Held) -> None:
     sets.add(path, [picture(50)], tagNames=["red"])
     sets.request(path, tested.iteration)
     ((blob,),) = tested.service.rows("SELECT blob FROM test_image")
-    (tested.service.settings.data / "blobs" / blob[:2] / blob).write_bytes(b"damaged")
+    change_blob(tested.service.settings.data, blob, lambda path: path.write_bytes(b"damaged"))
     sets.run_waiting()
     (found,) = sets.get(f"{path}/evaluations")
     assert (found["status"], found["precision"]) == ("Failed", None)

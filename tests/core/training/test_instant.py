@@ -6,7 +6,7 @@ import pytest
 
 from emulator.core.iterations import manage as iterations
 from emulator.store.tables import JobKind
-from tests.support.damage import flip_a_bit, last_blob
+from tests.support.damage import change_blob, flip_a_bit, last_blob
 from tests.support.detection import GENERAL, marked_images
 from tests.support.fakes import hide_package
 from tests.support.harness import COMPACT, Service, wait_until
@@ -155,7 +155,7 @@ def test_preconditions_are_those_of_real_trainings(instant: Service) -> None:
 def test_a_damaged_image_fails_the_training_with_its_id(instant: Service) -> None:
     project, _, _ = instant.trainable()
     instant.context.instant_features.memory.clear()
-    flip_a_bit(instant.context.blobs.path(last_blob(instant, "image")[1]))
+    change_blob(instant.settings.data, last_blob(instant, "image")[1], flip_a_bit)
     shown = instant.get(instant.train(project))
     assert shown["status"] == "Failed"
     assert "damaged" in shown["trainingErrorDetails"]

@@ -112,6 +112,13 @@ def free_store_of(folder: Path) -> None:
             objects.delete(paths)
 
 
+def end_leases_of(folder: Path) -> None:
+    """Let the time pass after which others may execute the jobs of a server of this folder that has ended."""
+    store = existing_store_of(folder)
+    if store is not None and store.blobs is not None:
+        postgresql.execute(store.database, "UPDATE emulator_lease SET token = ''")
+
+
 def objects_of(folder: Path) -> Any | None:
     """The object store of a data folder, with the functions of obstore; None if its blobs are files."""
     store = existing_store_of(folder)

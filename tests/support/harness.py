@@ -97,6 +97,7 @@ class Service:
     def restart(self) -> None:
         """Stop the application and start another one on the same data folder."""
         self.close()
+        chosen_store.end_leases_of(self.settings.data)
         self.open()
 
     def end(self) -> None:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 
+from emulator.contract.operations import OPERATIONS
 from emulator.core.rules.access import FULL_ACCESS, Access
 from emulator.gateway.bodies import read_body
 from emulator.gateway.errors import (
@@ -59,7 +60,12 @@ async def _session(request: Request) -> Response:
 
 def _state(sessions: Sessions, access: Access | None) -> dict[str, Any]:
     """access: of the user; None if there is no session."""
-    return {"signedIn": access is not None, "keyRequired": not sessions.signs_in_alone}
+    state: dict[str, Any] = {"signedIn": access is not None, "keyRequired": not sessions.signs_in_alone}
+    if access is not None and access.role is not None:
+        permits = access.role.permits
+        refused = [one.name for one in OPERATIONS if one.api == "training" and not permits(one.data_action)]
+        state |= {"role": access.role.name, "refused": refused}
+    return state
 
 
 async def _sign_in(request: Request) -> Response:

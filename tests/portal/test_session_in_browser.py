@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from tests.portal.conftest import OpenPortal
-from tests.support.harness import NEWEST, TRAINING_KEY, wait_until
+from tests.support.harness import NEWEST, TRAINING_KEY, files_body, wait_until
+from tests.support.images import pictures
 from tests.support.portal import Portal
 
 if TYPE_CHECKING:
@@ -75,6 +76,61 @@ def test_a_key_with_a_role_shows_its_resource_and_refuses_with_a_message(
     page.goto(f"{server.endpoint}/portal/emulator")
     page.get_by_text("The keys are known to the administrator").wait_for()
     assert page.get_by_role("tab").count() == 1
+
+
+# Buttons that a role may use, by the page below the project; "" is the page of all projects.
+BUTTONS = {
+    ("", "New project"): (),
+    ("", "Import"): (),
+    ("images", "Add images"): ("Trainer", "Labeler"),
+    ("train", "Train"): ("Trainer",),
+    ("results", "Publish"): ("Trainer", "Deployment"),
+    ("settings", "Export this project"): (),
+    ("settings", "Delete this project"): (),
+}
+
+
+def trained_project(endpoint: str) -> str:
+    """The id of a project with a trained iteration."""
+    with httpx.Client(base_url=endpoint, headers={"Training-Key": "mine"}, trust_env=False) as client:
+        options = {"name": "parts", "classificationType": "Multiclass"}
+        project: str = client.post(PROJECTS, params=options).json()["id"]
+        path = f"{PROJECTS}/{project}"
+        for color in ("red", "blue"):
+            tag = client.post(f"{path}/tags", params={"name": color}).json()["id"]
+            body = files_body(pictures(5, color), [tag])
+            assert client.post(f"{path}/images/files", json=body).status_code == 200
+        assert client.post(f"{path}/train").status_code == 200
+        wait_until(lambda: client.get(f"{path}/iterations").json()[0]["status"] == "Completed", "the model")
+    return project
+
+
+def test_buttons_that_a_role_may_not_use_are_disabled_with_the_reason(
+    open_portal: OpenPortal, serve: Serve
+) -> None:
+    server = serve(*OWN_KEYS, "--trainer", "instant")
+    project = trained_project(server.endpoint)
+    for role in ("Reader", "Labeler", "Deployment", "Trainer"):
+        key = httpx.post(
+            f"{server.endpoint}/_emulator/resources/default/keys",
+            json={"name": role, "role": role},
+            headers={"Training-Key": "mine"},
+            trust_env=False,
+        ).json()["key"]
+        portal = open_portal(server)
+        portal.expects(DENIED)
+        portal.expects(r"console error: .*status of 403.*/_emulator/trainer")
+        page = portal.open()
+        sign_in(portal, key)
+        page.get_by_text(f"default, {role}", exact=True).wait_for()
+        for (below, name), permitted in BUTTONS.items():
+            page.goto(f"{server.endpoint}/portal/projects" + (below and f"/{project}/{below}"))
+            button = page.get_by_role("button", name=name, exact=True).first
+            button.wait_for()
+            is_permitted = role in permitted
+            assert (role, name, button.is_enabled()) == (role, name, is_permitted)
+            reason = None if is_permitted else f"The role {role} does not permit this."
+            assert button.get_attribute("title") == reason
 
 
 def test_nothing_of_a_key_is_kept_in_the_browser(open_portal: OpenPortal, serve: Serve) -> None:

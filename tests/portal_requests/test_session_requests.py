@@ -75,6 +75,14 @@ def test_a_session_shows_the_projects_of_the_resource_of_its_key(guarded: Servic
     assert status(guarded, page) == 401
 
 
+def test_a_session_tells_what_the_role_of_its_key_does_not_permit(guarded: Service) -> None:
+    begun = expect(sign_in(guarded, role_key(guarded, "default", "Deployment").training))
+    assert begun["role"] == "Deployment"
+    assert {"TrainProject", "CreateProject", "ExportProject"} <= set(begun["refused"])
+    assert not {"PublishIteration", "ExportIteration", "GetProjects"} & set(begun["refused"])
+    assert expect(session(guarded, headers=cookie_of(guarded))) == begun
+
+
 def test_a_session_permits_what_the_role_of_its_key_permits(guarded: Service) -> None:
     expect(sign_in(guarded, role_key(guarded, "default", "Labeler").training))
     page = cookie_of(guarded)

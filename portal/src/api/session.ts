@@ -7,6 +7,10 @@ interface Session {
   signedIn: boolean;
   /** Whether a key must be typed; false on loopback with the well-known keys. */
   keyRequired: boolean;
+  /** The role of the key; null with full access. */
+  role: string | null;
+  /** The operations of the Training API that the role does not permit. */
+  refused: readonly string[];
 }
 
 async function request(method: "GET" | "POST" | "DELETE", content?: object, signal?: AbortSignal): Promise<unknown> {
@@ -30,7 +34,12 @@ async function request(method: "GET" | "POST" | "DELETE", content?: object, sign
 export async function currentSession(signal?: AbortSignal): Promise<Session> {
   const session = (await request("GET", undefined, signal)) as Partial<Session> | null;
   if (typeof session?.signedIn !== "boolean") throw new UnexpectedResponse();
-  return { signedIn: session.signedIn, keyRequired: session.keyRequired ?? true };
+  return {
+    signedIn: session.signedIn,
+    keyRequired: session.keyRequired ?? true,
+    role: session.role ?? null,
+    refused: session.refused ?? [],
+  };
 }
 
 /** Sign in with a training key. Rejects with an ApiError of status 401 for a wrong one. */

@@ -11,3 +11,9 @@ export function useSession() {
     retry: false,
   });
 }
+
+/** Why the role of the session's key does not permit an operation of the Training API; null if it does. */
+export function useRefusal(operation: string): string | null {
+  const session = useSession().data;
+  return session?.refused.includes(operation) ? `The role ${session.role} does not permit this.` : null;
+}

@@ -2,6 +2,7 @@ import { Button, CloseButton, Text } from "@mantine/core";
 import { IconTag, IconTagOff, IconTrash } from "@tabler/icons-react";
 import type { Tag } from "../../api/queries/tags";
 import { TagPicker } from "./TagPicker";
+import { PermittedButton } from "../../components/PermittedButton";
 import classes from "./images.module.css";
 
 interface Props {
@@ -53,9 +54,9 @@ export function SelectionBar(props: Props) {
         opened={picking === "untag"}
         onOpened={(opened) => onPicking(opened ? "untag" : null)}
       />
-      <Button variant="default" color="red" leftSection={<IconTrash size={18} />} onClick={onDelete}>
+      <PermittedButton operation="DeleteImages" variant="default" color="red" leftSection={<IconTrash size={18} />} onClick={onDelete}>
         Delete
-      </Button>
+      </PermittedButton>
     </div>
   );
 }

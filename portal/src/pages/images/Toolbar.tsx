@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Menu, Pill, SegmentedControl, Select, Text } from "@mantine/core";
+import { ActionIcon, Menu, Pill, SegmentedControl, Select, Text } from "@mantine/core";
 import { IconDots, IconPackageExport, IconPackageImport, IconUpload } from "@tabler/icons-react";
 import { tagHue } from "../../components/tagColors";
 import type { Tag } from "../../api/queries/tags";
@@ -6,6 +6,7 @@ import { count } from "../../lib/format";
 import type { ImageFilter } from "../../lib/imageFilter";
 import type { Size } from "./grid/layout";
 import { SearchBox } from "./SearchBox";
+import { PermittedButton } from "../../components/PermittedButton";
 import classes from "./images.module.css";
 
 interface Props {
@@ -26,9 +27,9 @@ export function Toolbar({ filter, onFilter, size, onSize, total, tags, onUpload,
   return (
     <div className={classes.bar}>
       {onUpload && (
-        <Button leftSection={<IconUpload size={18} />} onClick={onUpload}>
+        <PermittedButton operation="CreateImagesFromData" leftSection={<IconUpload size={18} />} onClick={onUpload}>
           Add images
-        </Button>
+        </PermittedButton>
       )}
       <Text className={`${classes.count} ${classes.total}`} role="status" aria-label="Number of images" data-testid="image-count">
         {total === undefined ? "…" : count(total, "image")}

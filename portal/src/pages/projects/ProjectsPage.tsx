@@ -16,6 +16,7 @@ import { NewProjectDialog } from "./NewProjectDialog";
 import { ProjectTile } from "./ProjectTile";
 import styles from "./projects.module.css";
 import { useFailedImports } from "./useFailedImports";
+import { PermittedButton } from "../../components/PermittedButton";
 
 type Dialog = "new" | "import";
 
@@ -68,12 +69,12 @@ interface ActionProps {
 function Actions({ onOpen }: ActionProps) {
   return (
     <>
-      <Button variant="default" leftSection={<IconPackageImport size={18} />} onClick={() => onOpen("import")}>
+      <PermittedButton operation="ImportProject" variant="default" leftSection={<IconPackageImport size={18} />} onClick={() => onOpen("import")}>
         Import
-      </Button>
-      <Button leftSection={<IconPlus size={18} />} onClick={() => onOpen("new")}>
+      </PermittedButton>
+      <PermittedButton operation="CreateProject" leftSection={<IconPlus size={18} />} onClick={() => onOpen("new")}>
         New project
-      </Button>
+      </PermittedButton>
     </>
   );
 }

@@ -8,6 +8,7 @@ import { CopyText } from "../../components/CopyText";
 import { Section } from "../../components/Section";
 import { count } from "../../lib/format";
 import { archiveUri } from "./archiveUri";
+import { PermittedButton } from "../../components/PermittedButton";
 
 /** A token for a copy in this or another emulator, and the archive behind it. */
 export function CopySection({ projectId }: { projectId: string }) {
@@ -39,9 +40,9 @@ export function CopySection({ projectId }: { projectId: string }) {
       </Text>
       {exported === null ? (
         <Group>
-          <Button variant="default" leftSection={<IconPackageExport size={18} />} loading={busy} onClick={() => void exportProject()}>
+          <PermittedButton operation="ExportProject" variant="default" leftSection={<IconPackageExport size={18} />} loading={busy} onClick={() => void exportProject()}>
             Export this project
-          </Button>
+          </PermittedButton>
         </Group>
       ) : (
         <Stack gap="sm">

@@ -1,8 +1,9 @@
-import { Button, Group, Text } from "@mantine/core";
+import { Group, Text } from "@mantine/core";
 import { useLocation } from "wouter";
 import type { Project } from "../../api/queries/projects";
 import { useDeleteProject } from "../../components/project/useDeleteProject";
 import { Section } from "../../components/Section";
+import { PermittedButton } from "../../components/PermittedButton";
 
 export function DeleteSection({ project }: { project: Project }) {
   const [, navigate] = useLocation();
@@ -13,7 +14,7 @@ export function DeleteSection({ project }: { project: Project }) {
         The project is deleted with its images, tags and iterations. Copies stay.
       </Text>
       <Group>
-        <Button
+        <PermittedButton operation="DeleteProject"
           color="red"
           variant="outline"
           onClick={() =>
@@ -23,7 +24,7 @@ export function DeleteSection({ project }: { project: Project }) {
           }
         >
           Delete this project
-        </Button>
+        </PermittedButton>
       </Group>
       {dialog}
     </Section>

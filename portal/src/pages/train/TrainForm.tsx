@@ -9,6 +9,7 @@ import { useTrainer } from "../../api/queries/trainer";
 import { optionsOf } from "../../components/options";
 import { budgetInWords, FEWEST_HOURS, MOST_HOURS } from "./budget";
 import { isNotNeeded, refusalInWords, useTrain, type TrainingChoice } from "./useTrain";
+import { PermittedButton } from "../../components/PermittedButton";
 import styles from "./train.module.css";
 
 interface Props {
@@ -71,9 +72,9 @@ export function TrainForm({ projectId, tags, iterations, choice, onChange, isRea
         )}
         {train.error !== null && <Refusal error={train.error} onForce={() => begin(true)} isBusy={train.isPending} />}
         <Group>
-          <Button type="submit" size="md" loading={train.isPending} disabled={!isReady || (isAdvanced && !hoursAreValid(choice))}>
+          <PermittedButton operation="TrainProject" type="submit" size="md" loading={train.isPending} disabled={!isReady || (isAdvanced && !hoursAreValid(choice))}>
             Train
-          </Button>
+          </PermittedButton>
           {!isReady && (
             <Text size="sm" c="dimmed">
               {isAnomaly ? "Images or a tag are missing, see beside." : "Some tags lack images, see the list."}

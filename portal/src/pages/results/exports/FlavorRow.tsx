@@ -8,6 +8,7 @@ import { cacheKeys } from "../../../api/keys";
 import { announce } from "../../../components/announce";
 import { bytes } from "../../../lib/format";
 import type { Flavor, Platform } from "./formats";
+import { PermittedButton } from "../../../components/PermittedButton";
 import styles from "./exports.module.css";
 
 type DetailedExport = EmulatorTypes["schemas"]["DetailedExport"];
@@ -62,9 +63,9 @@ export function FlavorRow({ projectId, iterationId, platform, flavor, known }: P
         )}
       </div>
       {canRequest && (
-        <Button size="xs" variant="default" loading={busy} onClick={() => void request()} aria-label={`${action(known)} ${name}`}>
+        <PermittedButton operation="ExportIteration" size="xs" variant="default" loading={busy} onClick={() => void request()} aria-label={`${action(known)} ${name}`}>
           {action(known)}
-        </Button>
+        </PermittedButton>
       )}
       {known?.status === "Done" && known.downloadUri !== null && (
         <Button

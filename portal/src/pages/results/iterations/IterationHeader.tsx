@@ -23,6 +23,7 @@ import { RolloutPanel } from "../rollouts/RolloutPanel";
 import { IterationBadge } from "./IterationList";
 import { useDeleteIteration } from "./useDeleteIteration";
 import { useIterationChanges } from "./useIterationChanges";
+import { PermittedButton } from "../../../components/PermittedButton";
 import styles from "./iterations.module.css";
 
 interface Props {
@@ -79,23 +80,23 @@ export function IterationHeader({ projectId, iteration, iterations, domain, isDe
           {isTrained && (
             <>
               {iteration.publishName === null ? (
-                <Button leftSection={<IconUpload size={18} />} onClick={() => setDialog("publish")}>
+                <PermittedButton operation="PublishIteration" leftSection={<IconUpload size={18} />} onClick={() => setDialog("publish")}>
                   Publish
-                </Button>
+                </PermittedButton>
               ) : (
                 <>
                   <Button leftSection={<IconLink size={18} />} onClick={() => setDialog("url")}>
                     Prediction URL
                   </Button>
-                  <Button variant="default" leftSection={<IconX size={18} />} onClick={() => void askToUnpublish()}>
+                  <PermittedButton operation="UnpublishIteration" variant="default" leftSection={<IconX size={18} />} onClick={() => void askToUnpublish()}>
                     Unpublish
-                  </Button>
+                  </PermittedButton>
                 </>
               )}
               {toTry.length > 0 && (
-                <Button variant="default" leftSection={<IconStairsUp size={18} />} onClick={() => setDialog("rollout")}>
+                <PermittedButton operation="PublishIteration" variant="default" leftSection={<IconStairsUp size={18} />} onClick={() => setDialog("rollout")}>
                   Roll out
-                </Button>
+                </PermittedButton>
               )}
               <Button variant="default" leftSection={<IconDownload size={18} />} onClick={() => setDialog("export")}>
                 Export

@@ -82,7 +82,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if chosen_store.is_postgresql():
         reasons["sqlite"] = "about the database in the data folder"
     if chosen_store.has_objects():
-        reasons["files"] = "about images and models as files of the data folder"
+        reasons["files"] = "about files of the data folder that a store of several servers does not have"
     for item in items:
         for marker, reason in reasons.items():
             if item.get_closest_marker(marker):

@@ -95,6 +95,7 @@ def test_a_session_permits_what_the_role_of_its_key_permits(guarded: Service) ->
     )
 
 
+@pytest.mark.files
 def test_sessions_in_a_file_of_an_earlier_version_go_on(guarded: Service) -> None:
     expect(sign_in(guarded))
     page = cookie_of(guarded)

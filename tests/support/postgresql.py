@@ -26,11 +26,13 @@ FOR EACH ROW EXECUTE FUNCTION ends()
 """
 _TEMPLATE = "new"
 _numbers = count(1)
-# Of servers of one database; a database that was used by one alone does not have them.
+# What several servers of one database share; a database that was used by one alone has no such tables.
 _EMPTY_SHARED = """
-DO $$ BEGIN IF to_regclass('emulator_job_end') IS NOT NULL THEN
-DELETE FROM emulator_job_end;
-ALTER SEQUENCE emulator_job_end_number_seq RESTART;
+DO $$ DECLARE shared TEXT; BEGIN
+SELECT string_agg(quote_ident(tablename), ', ') INTO shared FROM pg_tables
+WHERE schemaname = current_schema() AND starts_with(tablename, 'emulator_') AND tablename != 'emulator_store';
+IF shared IS NOT NULL THEN
+EXECUTE 'TRUNCATE ' || shared || ' RESTART IDENTITY';
 UPDATE emulator_store SET commits = 0, scores = 0, secret = NULL;
 END IF; END $$
 """

@@ -212,8 +212,8 @@ SMALL = replace(
     ADVANCED,
     resolution=40,
     large_resolution=10_000,
-    tiny_side=64,
-    tiny_resolution=40,
+    # Not trained in the way of tiny images, all of whose layers are.
+    tiny_side=0,
     regularisations=(1.0,),
     fine_tuning=replace(FINE_TUNING, batch=8),
     second_network=None,

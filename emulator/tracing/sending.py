@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import Tracer
 
 from emulator import __version__
+from emulator.core.status.other_servers import server_name
 from emulator.settings import StartRefused
 
 _SERVICE = "custom-vision-emulator"
@@ -128,8 +129,17 @@ class _Exporter(SpanExporter):
 
 
 def resource() -> Resource:
-    """What sends: this program, with the attributes of the variables OTEL_*."""
-    own = Resource.create({"service.name": _SERVICE, "service.version": __version__})
+    """What sends: this program, with the attributes of the variables OTEL_*, which have precedence.
+
+    The instance distinguishes servers of one database, whose series would be the same.
+    """
+    own = Resource.create(
+        {
+            "service.name": _SERVICE,
+            "service.version": __version__,
+            "service.instance.id": server_name(),
+        }
+    )
     return own.merge(OTELResourceDetector().detect())
 
 

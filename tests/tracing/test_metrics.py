@@ -1,6 +1,8 @@
 """Metrics by OpenTelemetry: the values of /metrics, at intervals."""
 
 import logging
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ def received(service: Service, collector: Collector) -> dict[str, Any]:
     (resource,) = ExportMetricsServiceRequest.FromString(collector.bodies[-1]).resource_metrics
     names = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
     assert names["service.name"] == "custom-vision-emulator"
+    # Otherwise, servers of one database would send the same series.
+    assert names["service.instance.id"] == f"{socket.gethostname()}:{os.getpid()}"
     return {metric.name: metric for scope in resource.scope_metrics for metric in scope.metrics}
 
 

@@ -133,12 +133,13 @@ def test_the_name_of_the_service_is_that_of_the_variable(
     tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "line-7")
-    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "factory=west")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "factory=west,service.instance.id=7-a")
     service = traced(tmp_path)
     service.get("/projects")
     service.end()
     wait_until(collector.spans, "the span")
     assert (collector.resource["service.name"], collector.resource["factory"]) == ("line-7", "west")
+    assert collector.resource["service.instance.id"] == "7-a"
 
 
 def test_without_the_packages_the_message_names_the_extra(

@@ -12,19 +12,24 @@ from emulator.store.shared_state import SharedState
 _log = logging.getLogger(__name__)
 
 
+def server_name() -> str:
+    """The name of this server among those of a database: host and process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
 def register(shared: SharedState, options: Mapping[str, str]) -> None:
     """Add this server to those of its database, and log a warning when others have other options.
 
     options: texts by the names of options; keys as their hashes. Raises StoreUnreachable.
     """
-    shared.servers.add(f"{socket.gethostname()}:{os.getpid()}", options)
+    shared.servers.add(server_name(), options)
     found = _difference(shared)
     if found is not None:
         _log.warning("The options of this server differ from those of the server %s: %s", *found)
 
 
 def options_state(context: Context) -> str | None:
-    """ "ok", or how options differ; None for a server that has its database alone.
+    """The text "ok", or how options differ; None for a server that has its database alone.
 
     The other server is not named: the answer needs no key. A server with other options is ready: while keys
     are replaced on one server after the other, each answers.

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import HealthCheck, settings
 
 from tests.support import chosen_store
 from tests.support.coverage_plugin import WRITE, CoveragePlugin
-from tests.support.harness import PATIENCE_SECONDS, Service, running_service
+from tests.support.harness import Service, running_service
 from tests.support.live_server import LiveServer
 from tests.support.memory_folder import use_memory_folder
+from tests.support.patient_http import be_patient
 
 # The same examples on every run and every machine, and no limit on an example's time: machines differ.
 settings.register_profile(
@@ -26,9 +26,7 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 
-# httpx itself gives a response 5 s, which a busy machine exceeds.
-for _kind in ("connect", "read", "write", "pool"):
-    setattr(DEFAULT_TIMEOUT_CONFIG, _kind, float(PATIENCE_SECONDS))
+be_patient()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

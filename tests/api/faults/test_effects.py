@@ -12,7 +12,15 @@ import pytest
 
 from emulator.gateway.connection import ConnectionFault
 from tests.support.faults import FAULTS, all_used, set_faults
-from tests.support.harness import TRAINING_KEY, Service, expect, files_body, refusal, training_path
+from tests.support.harness import (
+    PATIENCE_SECONDS,
+    TRAINING_KEY,
+    Service,
+    expect,
+    files_body,
+    refusal,
+    training_path,
+)
 from tests.support.images import pictures
 
 DONE = {"afterDone": True}
@@ -203,8 +211,9 @@ def test_a_delay_does_not_hold_up_other_calls(service: Service) -> None:
     async def both() -> None:
         url = f"{base}{training_path('/projects')}"
         delayed = asyncio.create_task(service.client.post(f"{url}?name=new", headers=headers))
-        while not (await service.client.get(f"{base}{FAULTS}", headers=headers)).json()["allUsed"]:
-            pass
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not (await service.client.get(f"{base}{FAULTS}", headers=headers)).json()["allUsed"]:
+                pass
         assert (await service.client.get(url, headers=headers)).status_code == 200
         assert not delayed.done()
         await service.client.delete(f"{base}{FAULTS}", headers=headers)
@@ -226,11 +235,12 @@ def test_the_end_of_a_scenario_ends_its_delays(
     async def delayed() -> None:
         url = f"{base}{training_path('/projects?name=new')}"
         waiting = asyncio.create_task(service.client.post(url, headers=headers))
-        while (
-            "fault" in (await service.client.get(f"{base}{FAULTS}", headers=headers)).text
-            and not (await service.client.get(f"{base}{FAULTS}", headers=headers)).json()["allUsed"]
-        ):
-            pass
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (
+                "fault" in (await service.client.get(f"{base}{FAULTS}", headers=headers)).text
+                and not (await service.client.get(f"{base}{FAULTS}", headers=headers)).json()["allUsed"]
+            ):
+                pass
         assert not waiting.done()
         await service.client.request(end[0], base + end[1], headers=headers)
         with pytest.raises(ConnectionFault):

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -53,11 +54,14 @@ _NOTE_VIOLATIONS = """
   document.addEventListener("securitypolicyviolation", event =>
     console.error(`policy violation: ${event.effectiveDirective} ${event.blockedURI}`));
 """
-# Messages with a button are closed after 8 s, which a busy machine may need between two steps: they stay.
+# Messages with a button are closed after some seconds, which a busy machine may need between two steps: they
+# stay. No other timer of the portal has this time.
+_NOTICE_TIMES = Path(__file__).parents[2] / "portal" / "src" / "components" / "noticeTimes.ts"
+_SHOWN_MS = re.compile(r"^export const BUTTON_SHOWN_MS = (\d+);$", re.MULTILINE)
 _KEEP_MESSAGES = """
   const setTimeoutOfBrowser = window.setTimeout;
   window.setTimeout = (act, delay, ...more) =>
-    setTimeoutOfBrowser(act, delay === 8000 ? 2 ** 31 - 1 : delay, ...more);
+    setTimeoutOfBrowser(act, delay === SHOWN_MS ? 2 ** 31 - 1 : delay, ...more);
 """
 # Requests without a response yet. One that waits for a change of jobs is none: it lasts as long as the job.
 _COUNT_REQUESTS = """
@@ -112,8 +116,17 @@ def new_context(browser: Browser, server: LiveServer, **options: Any) -> Browser
     # Animations would make axe see colors that are in transition.
     context = browser.new_context(base_url=server.endpoint, reduced_motion="reduce", **more)
     context.set_default_timeout(PATIENCE_SECONDS * 1000)
-    context.add_init_script(_NOTE_VIOLATIONS + _KEEP_MESSAGES + _COUNT_REQUESTS)
+    keep_messages = _KEEP_MESSAGES.replace("SHOWN_MS", str(_shown_milliseconds()))
+    context.add_init_script(_NOTE_VIOLATIONS + keep_messages + _COUNT_REQUESTS)
     return context
+
+
+@cache
+def _shown_milliseconds() -> int:
+    """How long the portal shows messages with a button."""
+    found = _SHOWN_MS.search(_NOTICE_TIMES.read_text(encoding="utf-8"))
+    assert found is not None, f"{_NOTICE_TIMES} has no BUTTON_SHOWN_MS"
+    return int(found[1])
 
 
 @cache

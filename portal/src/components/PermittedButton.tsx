@@ -1,4 +1,4 @@
-import { Button, type ButtonProps } from "@mantine/core";
+import { Button, Tooltip, type ButtonProps } from "@mantine/core";
 import type { ComponentPropsWithoutRef } from "react";
 import { useRefusal } from "../api/queries/session";
 
@@ -7,8 +7,21 @@ interface Props extends ButtonProps, Omit<ComponentPropsWithoutRef<"button">, ke
   operation: string;
 }
 
-/** A button that is disabled, with the reason, where the role of the session does not permit its operation. */
-export function PermittedButton({ operation, disabled, title, ...props }: Props) {
+/** A button without an action, but with the reason, where the role of the session does not permit its operation. */
+export function PermittedButton({ operation, ...props }: Props) {
   const refusal = useRefusal(operation);
-  return <Button {...props} disabled={(disabled ?? false) || refusal !== null} title={refusal ?? title} aria-description={refusal ?? undefined} />;
+  if (refusal === null) return <Button {...props} />;
+  // Not disabled: then keyboards and screen readers would not reach it, nor its reason.
+  return (
+    <Tooltip label={refusal} events={{ hover: true, focus: true, touch: true }}>
+      <Button
+        {...props}
+        disabled={false}
+        data-disabled
+        aria-disabled
+        aria-description={refusal}
+        onClick={(event) => event.preventDefault()}
+      />
+    </Tooltip>
+  );
 }

@@ -5,6 +5,7 @@ import { createContext, useCallback, useContext, useEffect, useMemo, useRef, typ
 import { inWords } from "../api/errors";
 import { cacheKeys } from "../api/keys";
 import { announce } from "../components/announce";
+import { BUTTON_SHOWN_MS } from "../components/noticeTimes";
 import { useKeys } from "../keyboard/useKeys";
 import { History, PartlyUndone, type Change } from "./history";
 
@@ -116,7 +117,7 @@ const TOAST = "undo";
 function showToast(label: string, undo: () => void): void {
   notifications.show({
     id: TOAST,
-    autoClose: 8000,
+    autoClose: BUTTON_SHOWN_MS,
     message: (
       <Group justify="space-between" wrap="nowrap">
         <Text size="sm">{label}</Text>

@@ -8,8 +8,8 @@ import { cacheKeys } from "../../api/keys";
 import { isUnfinished, type Job } from "../../api/queries/jobs";
 import { announce } from "../../components/announce";
 import { colorOf, endTitle, pageOf } from "../../components/jobs/jobWords";
+import { BUTTON_SHOWN_MS } from "../../components/noticeTimes";
 
-const SHOWN_MS = 8000;
 const LINKS: Record<Job["kind"], string> = {
   training: "See the results",
   export: "Download it",
@@ -47,7 +47,7 @@ export function useJobNotices(jobs: readonly Job[] | undefined): void {
         color: colorOf(job),
         title,
         withBorder: true,
-        autoClose: job.status === "Failed" ? false : SHOWN_MS,
+        autoClose: job.status === "Failed" ? false : BUTTON_SHOWN_MS,
         message: (
           <>
             <Text size="sm" c="var(--mantine-color-text)" className="project-name">

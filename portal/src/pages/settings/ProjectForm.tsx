@@ -8,6 +8,7 @@ import { Choices } from "../../components/project/Choices";
 import { DomainChoice } from "../../components/project/DomainChoice";
 import { refusalOf, type ProjectField, type Refusal } from "../../components/project/fieldErrors";
 import { CLASSIFICATION_TYPES, EXPORT_CAPABILITIES, type ClassificationType, type Task } from "../../components/project/kinds";
+import { PermittedButton } from "../../components/PermittedButton";
 import { Section } from "../../components/Section";
 import { useUndo } from "../../undo/UndoProvider";
 import { changedOf, differs, draftOf, lossNote, requestBack, requestOf, trainingNote, type Draft } from "./changes";
@@ -140,9 +141,9 @@ export function ProjectForm({ project, domains }: Props) {
             </Alert>
           )}
           <Group>
-            <Button type="submit" loading={busy} disabled={!isChanged || !draft.name.trim()}>
+            <PermittedButton operation="UpdateProject" type="submit" loading={busy} disabled={!isChanged || !draft.name.trim()}>
               Save changes
-            </Button>
+            </PermittedButton>
             {isChanged && (
               <Button variant="default" onClick={discard}>
                 Discard

@@ -3,6 +3,7 @@ import { IconPlus } from "@tabler/icons-react";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useRef, useState } from "react";
 import { MOST_RESTORED } from "../../../api/bulk/restore";
+import { useRefusal } from "../../../api/queries/session";
 import type { Tag } from "../../../api/queries/tags";
 import { announce } from "../../../components/announce";
 import { useConfirm } from "../../../components/confirm";
@@ -28,7 +29,8 @@ const ROW = 34;
 const SEARCH_FROM = 12;
 
 /** The tags of the project: their counts and keys, a filter by them, and what can be done with them. */
-export function TagPanel({ projectId, ordered, chosen, onChoose, readOnly }: Props) {
+export function TagPanel({ projectId, ordered, chosen, onChoose, readOnly: isEarlier }: Props) {
+  const readOnly = useRefusal("CreateTag") !== null || isEarlier;
   const [text, setText] = useState("");
   const [edited, setEdited] = useState<Tag | "new" | null>(null);
   const list = useRef<HTMLDivElement>(null);

@@ -4,28 +4,27 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import wait
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 
-from emulator import optional_parts
+from emulator import access_parts, optional_parts
 from emulator.api.errors import HANDLERS
 from emulator.api.faults.middleware import Faults
 from emulator.api.faults.scenarios import FaultScenarios
 from emulator.api.metrics.counts import CountRequests, RequestCounts
-from emulator.api.middleware import Addressing, Identities, Keys
+from emulator.api.middleware import Addressing, Keys
 from emulator.api.repeated_requests import RepeatedRequests, repeated_responses
 from emulator.api.request_log.recorder import RecordRequests, RequestLog
 from emulator.api.routes import add_routes
 from emulator.cluster.opening import open_cluster
 from emulator.core import blob_sweep
-from emulator.core.caches.resources import ResourceIndex
 from emulator.core.clock import Clock
 from emulator.core.context import Context
 from emulator.core.data_sets.runner import data_set_runner
@@ -41,7 +40,6 @@ from emulator.core.rules.limits import MEGABYTE, TRAINING_IMAGE_BYTES
 from emulator.core.rules.tiers import TIERS
 from emulator.core.seeding import mark
 from emulator.core.signed_uris import read_or_create_secret
-from emulator.core.test_kit.roles import RoleAssignments, assignment_of
 from emulator.core.test_kit.trainers import Trainers
 from emulator.core.test_sets.runner import evaluation_runner
 from emulator.core.thread_pools import RequestThreads
@@ -51,16 +49,13 @@ from emulator.core.training.runner import (
     training_runner,
 )
 from emulator.core.transfer.import_runner import import_runner
-from emulator.gateway.hosts import AllowedHosts, HostCheck
 from emulator.gateway.memory import ReturnMemory
 from emulator.gateway.middleware import DrainBody, MergeSlashes, ResponseHeaders
 from emulator.gateway.origins import Origins, Preflights
+from emulator.gateway.printable import forget_keys, know_keys
 from emulator.gateway.proxies import TrustedProxies
 from emulator.gateway.refusal_log import RefusalLog
-from emulator.portal.sessions import FILE_NAME as SESSIONS_FILE
-from emulator.portal.sessions import Sessions
-from emulator.settings import DEFAULT_PREDICTION_KEYS, DEFAULT_TRAINING_KEYS, Settings, StartRefused
-from emulator.settings.addresses import is_loopback
+from emulator.settings import Settings, StartRefused
 from emulator.store.database import BlobsRefused, BlobsUnreachable, DatabaseRefused, StoreUnreachable
 from emulator.store.opening import Store, open_server_store, open_store
 from emulator.store.tables import JobKind
@@ -116,11 +111,16 @@ class Parts:
         if self.sweep is not None:  # most often it has ended; in a large store it can take long
             self.sweep.join(timeout=_SWEEP_SECONDS)
         self.context.spare_work.stop()
+        removals = tuple(self.context.removals)
+        wait(removals, timeout=_SWEEP_SECONDS)
+        is_left = any(not removal.done() or removal.exception() is not None for removal in removals)
         save_rollout_figures(self.context)
         self.context.database.close()
         running = self.context.jobs.health()
-        if not (running[JobKind.IMPORT] or running[JobKind.DATA_SET]):  # which may leave blobs without a row
+        # These may leave blobs without a row.
+        if not (running[JobKind.IMPORT] or running[JobKind.DATA_SET] or is_left):
             blob_sweep.mark_clean(self.context)
+        forget_keys(self.context.resources)
         if self.tracing is not None:
             self.tracing.close()
 
@@ -153,6 +153,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
         if parts.tracing is not None:
             parts.tracing.close()
         raise
+    resources = access_parts.resources(settings, parts.context)
+    if resources is not None:
+        know_keys(resources)
     max_body_bytes = settings.max_body_mb * MEGABYTE
     request_log = RequestLog(settings.request_log, secrets) if settings.request_log else None
     if request_log is not None:
@@ -160,7 +163,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
     counts_requests = settings.metrics or settings.metrics_otlp
     origins = Origins(settings.cors_origins)
     proxies = TrustedProxies(settings.trusted_proxies)
-    sessions = _sessions(settings, proxies, parts.context)
+    sessions = access_parts.sessions(settings, proxies, parts.context)
     faults = FaultScenarios()
     repeated = repeated_responses(parts.context.database.shared)
     upstream = optional_parts.upstream(settings, parts.context, max_body_bytes)
@@ -194,7 +197,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
             Middleware(ReturnMemory),
             Middleware(MergeSlashes),
             Middleware(DrainBody, limit=2 * max_body_bytes),
-            *_host_check(settings, proxies),
+            *access_parts.host_check(settings, proxies),
             Middleware(ExceptionMiddleware, handlers=HANDLERS),  # for errors of the middleware that follows
             Middleware(Preflights, origins=origins),
             Middleware(Addressing),
@@ -205,8 +208,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, ids: Ids | Non
                 prediction_keys=settings.prediction_keys,
                 sessions=sessions,
                 multi_service=settings.multi_service,
-                identities=_identities(settings, parts.context),
-                resources=_resources(settings, parts.context),
+                identities=access_parts.identities(settings, parts.context),
+                resources=resources,
             ),
             *optional_parts.replaying(upstream),
             Middleware(Faults, scenarios=faults, tier=parts.context.tier, max_body_bytes=max_body_bytes),
@@ -238,53 +241,6 @@ def _nearest_operations(method: str, path: str) -> str:
     from emulator.contract.test_kit.near_misses import described  # at the first unknown path
 
     return described(method, path)
-
-
-def _identities(settings: Settings, context: Context) -> Identities | None:
-    """How access tokens are checked; None when they are refused."""
-    if settings.entra == "off":
-        return None
-    return Identities(context.role_assignments, context.clock.now)
-
-
-def _resources(settings: Settings, context: Context) -> ResourceIndex | None:
-    """Resources whose keys are accepted: none with an upstream, whose responses know no resources."""
-    return None if settings.upstream is not None else context.resources
-
-
-def _role_assignments(settings: Settings) -> RoleAssignments:
-    """The assignments of the options. Raises StartRefused."""
-    if settings.role_assignments and settings.entra == "off":
-        raise StartRefused("--role-assignment: has an effect with --entra basic only")
-    try:
-        return RoleAssignments([assignment_of(*pair) for pair in settings.role_assignments])
-    except ValueError as error:
-        raise StartRefused(f"--role-assignment: the role {error}") from None
-
-
-def _sessions(settings: Settings, proxies: TrustedProxies, context: Context) -> Sessions:
-    """The sessions of the portal. They begin with a key that opens the control API, which shows all keys."""
-    keys = [*settings.training_keys, *(settings.prediction_keys if settings.multi_service else ())]
-    # `_host_check` then keeps pages away that let their name resolve to this machine.
-    is_well_known = not {*DEFAULT_TRAINING_KEYS, *DEFAULT_PREDICTION_KEYS}.isdisjoint(keys)
-    return Sessions(
-        keys,
-        proxies,
-        signs_in_alone=is_well_known and is_loopback(settings.host),
-        file=None if settings.ephemeral else context.folder / SESSIONS_FILE,
-        secret=context.link_secret,
-        resources=_resources(settings, context),
-        shared=context.database.shared,
-    )
-
-
-def _host_check(settings: Settings, proxies: TrustedProxies) -> list[Middleware]:
-    """The check of the Host header, where nothing else keeps web pages away: see `emulator.gateway.hosts`."""
-    if not (settings.accepts_public_credentials and is_loopback(settings.host)):
-        return []
-    public = [] if settings.public_url is None else [str(urlsplit(settings.public_url).hostname)]
-    hosts = AllowedHosts([*settings.allowed_hosts, *public])
-    return [Middleware(HostCheck, hosts=hosts, proxies=proxies)]
 
 
 def _load_state(context: Context, settings: Settings) -> None:
@@ -379,7 +335,7 @@ def make_context(
     proposal_worker: WorkerExecutor,
 ) -> Context:
     folder = settings.data
-    role_assignments = _role_assignments(settings)
+    role_assignments = access_parts.role_assignments(settings)
     cluster = open_cluster(settings)
     try:
         fetch_policy = FetchPolicy(

@@ -6,6 +6,7 @@ Its parts do not depend on the rules. `emulator.app` creates the only one.
 import random
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -62,8 +63,8 @@ class Context:
     ended. job_traces: what follows the execution of jobs. prediction_scripts: predictions that tests have
     set. prediction_counts: None unless metrics are on. rollout_counts: figures of roll-outs that are not
     stored yet. spare_work: what no request waits for. kept_predictions: how many are stored.
-    new_predictions: those that wait to be stored. least_free_bytes: of the disk, below which uploads are
-    refused.
+    new_predictions: those that wait to be stored. removals: those of images of rejected predictions that
+    have not ended or have failed. least_free_bytes: of the disk, below which uploads are refused.
     on_reset: functions that a reset and the restore of a snapshot call, for state that is neither in the
     store nor in the caches. snapshot_lock: for those who read or write files of snapshots.
     """
@@ -110,6 +111,7 @@ class Context:
     spare_work: SpareWork = field(default_factory=SpareWork)
     kept_predictions: KeptPredictions = field(default_factory=KeptPredictions)
     new_predictions: GroupedWrites[tuple[NewPrediction, bytes]] = field(default_factory=GroupedWrites)
+    removals: set[Future[None]] = field(default_factory=set)
     least_free_bytes: int = 0
     disk: DiskGuard = field(init=False)
     job_traces: JobTraces = field(default_factory=NoTraces)

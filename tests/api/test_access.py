@@ -20,15 +20,18 @@ from tests.support.harness import (
     running_service,
 )
 from tests.support.images import picture
+from tests.support.refusals import logged_refusals
 from tests.support.resources import Keys, add_resource, calls, first_keys, own_calls, role_key, send, state
 
 DEFAULT_KEYS = Keys(TRAINING_KEY, PREDICTION_KEY)
-# Operations of the emulator's own API that concern the resource of the key, without a project in the path.
+# Operations of the emulator's own API without a project in the path that concern the resource of the key, or
+# tell what its projects tell.
 OF_THE_RESOURCE = {
     "GET /_emulator/info",
     "GET /_emulator/jobs",
     "GET /_emulator/imports",
     "GET /_emulator/dataSets",
+    "GET /_emulator/trainer",
 }
 
 
@@ -194,3 +197,17 @@ def test_a_base_model_of_another_resource_does_not_exist(service: Service, ids: 
             )
     response = service.send("POST", f"{path}/train", key=keys.training, json={"customBaseModelInfo": base})
     assert refusal(response)[:2] == (404, "NotFoundProject")
+
+
+def test_the_log_shows_ids_of_the_form_of_keys_and_no_key(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = first_keys(service, "line").training
+    expect(service.request("GET", "/_emulator/resources"))  # which reads the keys
+    part = "0123456789abcdef" * 2
+    with logged_refusals(caplog) as lines:
+        service.request("GET", f"/i-{part}/i-{part}", key=None)
+        service.request("GET", f"/i-{key}/i-{part}", key=None)
+        (first, second) = lines()
+    assert f"GET /i-{part}/i-{part} " in first
+    assert f"GET /i-***/i-{part} " in second

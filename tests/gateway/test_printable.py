@@ -6,8 +6,11 @@ import time
 
 import pytest
 
+from emulator.gateway import printable as printing
 from emulator.gateway.printable import (
     LONGEST_PATH,
+    forget_keys,
+    know_keys,
     printable,
     printable_path,
     without_query,
@@ -74,6 +77,43 @@ def test_a_name_is_logged_without_its_query(sent: str, logged: str) -> None:
 )
 def test_secrets_are_left_out(text: str) -> None:
     assert "hidden" not in without_secrets(text, ["hidden-key"])
+
+
+class Keys:
+    """Keys of resources; None while they are not known."""
+
+    def __init__(self, keys: set[bytes] | None) -> None:
+        self.keys = keys
+
+    def may_have(self, key: bytes) -> bool:
+        return self.keys is None or key in self.keys
+
+
+@pytest.fixture(autouse=True)
+def no_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys of other servers of this process are not known to a test."""
+    monkeypatch.setattr(printing, "_key_tables", [])
+
+
+def test_ids_of_the_form_of_keys_are_shown() -> None:
+    key, other = "0123456789abcdef" * 2, "fedcba9876543210" * 2
+    text = f"/i-{other}/t-{other} {key}"
+    first, second = Keys({key.encode()}), Keys(None)
+    know_keys(first)
+    assert without_secrets(text, []) == f"/i-{other}/t-{other} ***"
+    know_keys(second)  # as one whose keys were changed
+    assert without_secrets(text, []) == "/i-***/t-*** ***"
+    forget_keys(second)
+    assert without_secrets(text, []) == f"/i-{other}/t-{other} ***"
+    forget_keys(first)
+    assert without_secrets(text, []) == "/i-***/t-*** ***"
+
+
+@pytest.mark.parametrize("begun", range(1, 33))
+def test_a_generated_key_at_the_end_of_what_is_searched(begun: int) -> None:
+    """Whatever the length of the keys that are known as texts."""
+    text = without_secrets("-" * (16_384 - begun) + "0123456789abcdef" * 2 + "-", ["short"])
+    assert "0" not in text
 
 
 def test_keys_of_resources_are_left_out_although_only_their_hashes_are_known() -> None:

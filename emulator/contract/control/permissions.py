@@ -22,6 +22,7 @@ _IMPORT_PROJECT = "projects/import/action"
 _ACTIONS = {
     ("GET", "/_emulator/info"): _READ,
     ("GET", "/_emulator/jobs"): _READ,
+    ("GET", "/_emulator/trainer"): _READ,  # which the trainers of projects tell, too
     ("POST", "/_emulator/jobs/{jobId}/cancel"): _TRAIN,
     ("GET", "/_emulator/imports"): _READ,
     ("GET", "/_emulator/dataSets"): _READ,

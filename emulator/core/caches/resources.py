@@ -113,6 +113,11 @@ class ResourceIndex:
         """The kind and access of a key; None if the database has no such key, as for those of the options."""
         return self.find_hash(hash_of(key))
 
+    def may_have(self, key: bytes) -> bool:
+        """Whether the database has a key, or this is not known now; reads no database."""
+        tables = self._tables
+        return tables is None or hash_of(key) in tables.keys
+
     def find_hash(self, digest: str) -> KnownKey | None:
         return self.load().keys.get(digest)
 

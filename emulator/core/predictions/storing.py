@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from typing import Self
 
@@ -16,10 +16,11 @@ from emulator.core.context import Context
 from emulator.core.new_prediction import NewPrediction
 from emulator.core.scored_rows import expiry, prediction_rows
 from emulator.core.thread_pools import in_background
-from emulator.store.database import StorageFull, StoreUnreachable, keep_published
+from emulator.store.database import StorageFull, keep_published
 from emulator.store.row_queries import RowQuery
 from emulator.store.tables import Iteration
 from emulator.vision.concurrency import processor_count
+from emulator.vision.imaging.work_limits import has_image_signature
 
 _MOST_TOGETHER = 64
 _DOMAIN: RowQuery[tuple[str | None]] = RowQuery(
@@ -45,16 +46,18 @@ class NewImage:
         context = self._context
         self._expected.enter_context(context.new_predictions.expected())
         few = max(2, processor_count())
-        if context.new_predictions.coming < few and not context.disk.is_low():
+        is_image = has_image_signature(self._data)
+        if is_image and context.new_predictions.coming < few and not context.disk.is_low():
             self._writing = in_background(context.blobs.put, self._data)
         return self
 
     def __exit__(self, *_error: object) -> None:
         self._expected.close()
-        # The image was rejected, or there is another error.
-        if self._writing is not None and self._writing.exception() is None:
-            with suppress(StorageFull, StoreUnreachable):
-                sweep_blobs(self._context, {self._writing.result()})
+        # The image was rejected, or there is another error, which does not wait for the removal.
+        if self._writing is not None:
+            removal = in_background(partial(_remove, self._context), self._writing)
+            self._context.removals.add(removal)
+            removal.add_done_callback(partial(_note_removal, self._context))
 
     def store(self, prediction: NewPrediction) -> None:
         """Store a prediction and the image durably. When the disk is full, only a message is logged.
@@ -108,6 +111,21 @@ def _write(context: Context, dropped: set[str], news: Sequence[tuple[NewPredicti
         context.kept_predictions.forget()  # what was counted is not stored
         raise
     dropped |= expired | unused
+
+
+def _remove(context: Context, writing: "Future[str]") -> None:
+    """Remove a blob without a row when it is written."""
+    if writing.exception() is None:
+        sweep_blobs(context, {writing.result()})
+
+
+def _note_removal(context: Context, removal: "Future[None]") -> None:
+    """A removal that failed stays noted, so that the next start looks for the blob."""
+    error = removal.exception()
+    if error is None:
+        context.removals.discard(removal)
+    else:
+        _log.warning("The image of a rejected prediction was not removed: %s", error)
 
 
 def _make_room(context: Context) -> None:

@@ -15,6 +15,8 @@ from tests.support.images import picture
 from tests.support.predicting import Predicted, found
 
 CLIENTS = 8
+# It begins as an image does.
+NO_IMAGE = picture()[:100]
 ONLY_FILES = pytest.mark.skipif(is_postgresql(), reason="the commits of SQLite are counted")
 
 
@@ -153,9 +155,46 @@ def test_the_image_of_a_prediction_is_written_while_it_is_scored(
 
 def test_nothing_is_left_of_an_image_that_is_rejected(predicted: Predicted) -> None:
     service = predicted.service
-    response = service.predict(predicted.address, b"not an image")
-    assert response.status_code == 400
-    assert service.blobs() == service.referenced_blobs()
+    for data in (b"not an image", NO_IMAGE):
+        assert service.predict(predicted.address, data).status_code == 400
+        wait_until(lambda: service.blobs() == service.referenced_blobs(), "the removal")
+
+
+def test_bytes_that_are_no_image_are_not_written(
+    predicted: Predicted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither is the removal, a write transaction, needed."""
+    written: list[bytes] = []
+    monkeypatch.setattr(predicted.service.context.blobs, "put", written.append)
+    assert predicted.service.predict(predicted.address, b"not an image").status_code == 400
+    assert written == []
+
+
+def test_the_refusal_of_an_image_does_not_wait_for_its_removal(
+    predicted: Predicted, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A removal that fails is that of the next start, and the refusal remains the answer."""
+    may_fail = threading.Event()
+
+    def fails(_context: object, names: set[str]) -> None:
+        if names:  # those of other predictions
+            assert may_fail.wait(PATIENCE_SECONDS)
+            raise OSError("no such device")
+
+    monkeypatch.setattr(storing, "sweep_blobs", fails)
+    service = predicted.service
+    assert service.predict(predicted.address, NO_IMAGE).status_code == 400
+    may_fail.set()
+    wait_until(lambda: "was not removed: no such device" in caplog.text, "the message")
+    mark = service.settings.data / "unclean"
+    mark.touch()  # as the start does
+    service.restart()
+    assert mark.exists()  # so the next start looks for files without a row
+    monkeypatch.undo()
+    assert service.predict(predicted.address, NO_IMAGE).status_code == 400
+    wait_until(lambda: not service.context.removals, "the removal")
+    service.restart()
+    assert not mark.exists()
 
 
 def test_a_prediction_is_answered_when_its_image_finds_a_full_disk(

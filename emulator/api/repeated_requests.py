@@ -4,7 +4,11 @@ A browser repeats a request by itself when a reused connection ends before the r
 portal repeats one whose response was lost. Neither can tell whether the first one was carried out.
 
 Servers of one database have these responses in the database. One that is killed before it has stored the
-response leaves nothing: the request is then carried out again, `CLAIM_SECONDS` later.
+response, or that cannot reach the database for `CLAIM_SECONDS`, leaves nothing: the request is then carried
+out again.
+
+Responses that nobody may store (``Cache-Control: no-store``), as those with new keys, and those that set a
+cookie are not kept; nor are those of requests that need no access, since anybody could repeat these.
 """
 
 import asyncio
@@ -35,7 +39,7 @@ _LOOK_SECONDS, _RENEW_SECONDS = 0.1, 5
 _log = logging.getLogger(__name__)
 
 # Method, path, query, id, and what the key gives access to.
-Target = tuple[str, str, bytes, bytes, Access | None]
+Target = tuple[str, str, bytes, bytes, Access]
 
 
 class RepeatedResponses:
@@ -77,7 +81,10 @@ class RepeatedResponses:
 
 
 class SharedRepeatedResponses(RepeatedResponses):
-    """The responses of all servers of a database. Each method may raise StoreUnreachable, except `keep`."""
+    """The responses of all servers of a database.
+
+    `claimed` may raise StoreUnreachable at its start, and `clear`.
+    """
 
     def __init__(self, shared: SharedState) -> None:
         super().__init__()
@@ -107,7 +114,7 @@ class SharedRepeatedResponses(RepeatedResponses):
             finally:
                 renewing.cancel()
                 if self._tokens.pop(target, None) is not None:
-                    await asyncio.to_thread(self._shared.release, name, token)
+                    await self._release(name, token)
 
     async def keep(self, target: Target, messages: list[Message]) -> None:
         start, body = messages[0], b"".join(message.get("body", b"") for message in messages)
@@ -121,11 +128,19 @@ class SharedRepeatedResponses(RepeatedResponses):
                 status=start["status"],
                 headers=orjson.dumps(pairs).decode(),
                 body=body,
+                most=MAX_RESPONSES,
+                most_bytes=MAX_BYTES_TOGETHER,
             )
         except StoreUnreachable as error:  # the request itself was carried out
             _log.warning("A response could not be kept for a repeated request: %s", error)
         else:
             del self._tokens[target]
+
+    async def _release(self, name: str, token: str) -> None:
+        try:
+            await asyncio.to_thread(self._shared.release, name, token)
+        except StoreUnreachable as error:  # the claim ends by itself; a response may have been sent
+            _log.warning("The claim of a request could not be released: %s", error)
 
     async def _renew(self, name: str, token: str) -> None:
         while True:
@@ -144,8 +159,9 @@ def repeated_responses(shared: SharedState | None) -> RepeatedResponses:
 class RepeatedRequests:
     """ASGI middleware that sends the response of the first request to each later one with the same id.
 
-    The id is the header X-Emulator-Request-Id. Requests without it, and with GET, are always carried out, as
-    is a request whose first attempt failed. A request waits for an earlier one with its id.
+    The id is the header X-Emulator-Request-Id. Requests without it, with GET, and without `access` in the
+    scope are always carried out, as is a request whose first attempt failed, or whose response may not be
+    kept. A request waits for an earlier one with its id.
     """
 
     def __init__(self, app: ASGIApp, responses: RepeatedResponses) -> None:
@@ -153,19 +169,13 @@ class RepeatedRequests:
         self._kept = responses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = None
+        request_id = access = None
         if scope["type"] == "http" and scope["method"] != "GET":
-            request_id = header(scope, ID_HEADER)
-        if not request_id or len(request_id) > MAX_ID_LENGTH:
+            request_id, access = header(scope, ID_HEADER), scope.get("access")
+        if not request_id or len(request_id) > MAX_ID_LENGTH or access is None:
             await self._app(scope, receive, send)
             return
-        target = (
-            scope["method"],
-            scope["path"],
-            scope.get("query_string", b""),
-            request_id,
-            scope.get("access"),
-        )
+        target = (scope["method"], scope["path"], scope.get("query_string", b""), request_id, access)
         async with self._kept.claimed(target) as kept:
             if kept is None:
                 await self._app(scope, receive, self._keeping(target, send))
@@ -175,7 +185,7 @@ class RepeatedRequests:
             await send(dict(message))  # a copy, since middleware adds headers
 
     def _keeping(self, target: Target, send: Send) -> Send:
-        """`send`, which also keeps the response if it is successful."""
+        """`send`, which also keeps the response if it is successful and may be kept."""
         messages: list[Message] = []
         size = 0
 
@@ -186,11 +196,21 @@ class RepeatedRequests:
                 messages.append(dict(message))
             is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
             # Before it is sent, which fails where the client is gone.
-            if is_last and size <= MAX_BYTES and messages[0].get("status", _FIRST_FAILURE) < _FIRST_FAILURE:
+            if is_last and size <= MAX_BYTES and _may_be_kept(messages[0]):
                 await self._kept.keep(target, messages)
             await send(message)
 
         return keep_and_send
+
+
+def _may_be_kept(start: Message) -> bool:
+    """Whether a response is successful, and neither forbids to be stored nor sets a cookie."""
+    if start.get("status", _FIRST_FAILURE) >= _FIRST_FAILURE:
+        return False
+    return not any(
+        name.lower() == b"set-cookie" or (name.lower() == b"cache-control" and b"no-store" in value.lower())
+        for name, value in start.get("headers", ())
+    )
 
 
 def _size_of(messages: list[Message]) -> int:
@@ -200,8 +220,8 @@ def _size_of(messages: list[Message]) -> int:
 def _name_of(target: Target) -> str:
     """Identifies a request on all servers."""
     method, path, query, request_id, access = target
-    role = None if access is None or access.role is None else access.role.name
-    owner = None if access is None else [access.resource, role, access.key_name]
+    role = None if access.role is None else access.role.name
+    owner = [access.resource, role, access.key_name]
     parts = [method, path, query.decode("latin-1"), request_id.decode("latin-1"), owner]
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()
 

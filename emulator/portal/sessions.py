@@ -97,7 +97,8 @@ class Sessions:
         self.signs_in_alone = signs_in_alone
         self._shared = None if shared is None else shared.sessions
         self._file = None if signs_in_alone or shared is not None else file
-        self._fingerprint = hmac.new(secret, "\n".join(keys).encode(), hashlib.sha256).hexdigest()
+        distinct = "\n".join(sorted({*keys}))  # in any order, as `common_options` compares them
+        self._fingerprint = hmac.new(secret, distinct.encode(), hashlib.sha256).hexdigest()
         self._resources = resources
         self._now = now
         # By the hash of the token; None until they are needed.

@@ -59,6 +59,27 @@ class Trash(Protocol):
         """Delete what has been here for more than a day, and log how much."""
 
 
+class Uploads(Protocol):
+    """Uploaded files of all servers, which wait for their import. Each method raises StoreUnreachable."""
+
+    def put(self, id: str, file: Path) -> None:
+        """Store a file."""
+
+    def exists(self, id: str) -> bool: ...
+
+    def fetch(self, id: str, target: Path) -> None:
+        """Write an upload to a file. Raises FileNotFoundError, StorageFull."""
+
+    def remove(self, id: str) -> None:
+        """Delete an upload, if it exists."""
+
+    def ages(self) -> dict[str, float]:
+        """The ids of all uploads, and seconds since they were stored."""
+
+    def clear(self) -> None:
+        """Delete all uploads."""
+
+
 class BlobStore(Protocol):
     """Stores blobs."""
 
@@ -126,6 +147,10 @@ class BlobStore(Protocol):
     def trash(self) -> Trash: ...
 
     @property
+    def uploads(self) -> Uploads | None:
+        """Uploaded files that wait for their import; None where each server keeps its own."""
+
+    @property
     def verified(self) -> VerifiedFiles:
         """The memory of `verified_path`, for copies outside of the store."""
 
@@ -156,6 +181,7 @@ class FolderBlobStore:
         self.verified = VerifiedFiles()
         self._folder_trash = BlobTrash(folder)
         self.trash: Trash = self._folder_trash
+        self.uploads: Uploads | None = None
         for cleared in folder.glob(f"{CLEARED}*"):
             delete_in_thread(cleared)
 

@@ -175,20 +175,20 @@ class Database(ABC):
         """Write the rows to a new SQLite file, without what was deleted. Raises StorageFull."""
 
     @abstractmethod
-    def replace_rows(self, source: Path) -> None:
+    def replace_rows(self, source: Path, secret: bytes | None = None) -> None:
         """Replace all rows by those of an SQLite file with the same tables, in one transaction.
 
         The number of commits goes on, and so do the numbers of changes of each project, see
         `row_copy.replace_rows`.
+
+        secret: of signatures, which replaces that of the database; None to leave it. A database in a data
+        folder has none.
 
         Raises:
             StorageFull: the disk is full; nothing has changed.
             TextRefused: a text has a character that the database has not; nothing has changed.
             sqlite3.DatabaseError: the rows cannot be read, or violate a constraint; nothing has changed.
         """
-
-    def set_secret(self, secret: bytes) -> None:  # noqa: B027  (it is in the data folder)
-        """Replace the secret of signatures, where the database has it."""
 
     def close(self) -> None:
         self._engine.dispose()

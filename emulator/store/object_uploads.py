@@ -1,6 +1,7 @@
 """Uploaded files in an object store that wait for their import: ``uploads/<id>``."""
 
 import shutil
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -56,12 +57,17 @@ class ObjectUploads:
             self._objects.delete(_path(id))
 
     @explained
-    def ids(self) -> set[str]:
-        """The ids of all uploads."""
-        return {found["path"].rpartition("/")[2] for batch in self._objects.list(_UPLOADS) for found in batch}
+    def ages(self) -> dict[str, float]:
+        """The ids of all uploads, and seconds since they were stored."""
+        now = time.time()
+        return {
+            found["path"].rpartition("/")[2]: now - found["last_modified"].timestamp()
+            for batch in self._objects.list(_UPLOADS)
+            for found in batch
+        }
 
     def clear(self) -> None:
-        for name in self.ids():
+        for name in self.ages():
             self.remove(name)
 
 

@@ -122,20 +122,15 @@ class PostgresqlDatabase(Database):
         with self._engine.connect() as connection:
             postgresql_rows.write_copy(connection, target)
 
-    def replace_rows(self, source: Path) -> None:
+    def replace_rows(self, source: Path, secret: bytes | None = None) -> None:
         assert self._writing.dialect.loaded_dbapi is not None
         with self._write_lock, self._writing.connect() as connection:
             try:
                 with connection.begin():
-                    postgresql_rows.replace_rows(connection, source)
+                    postgresql_rows.replace_rows(connection, source, secret)
             except self._writing.dialect.loaded_dbapi.Error as error:  # rows are not copied by SQLAlchemy
                 raise _known(error) or error from error
             self.commits += 1
-
-    def set_secret(self, secret: bytes) -> None:
-        with self._write_lock, self._writing.begin() as connection:
-            if connection.exec_driver_sql("SELECT to_regclass('emulator_lease')").scalar() is not None:
-                connection.exec_driver_sql("UPDATE emulator_store SET secret = %s", (secret.hex(),))
 
     def close(self) -> None:
         super().close()

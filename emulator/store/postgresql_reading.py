@@ -34,9 +34,10 @@ class PostgresqlReader(PostgresqlDatabase):
     """
 
     def secret(self) -> bytes | None:
-        """The secret of signatures that the servers share; None if there never were several."""
+        """The secret of signatures that the servers share; None if the database has none."""
         with self._engine.connect() as connection:
-            if connection.exec_driver_sql("SELECT to_regclass('emulator_lease')").scalar() is None:
+            columns = inspect(connection).get_columns("emulator_store")
+            if "secret" not in {column["name"] for column in columns}:
                 return None
             found = connection.exec_driver_sql("SELECT secret FROM emulator_store").scalar()
         return None if found is None else bytes.fromhex(found)

@@ -15,9 +15,13 @@ from urllib.parse import quote
 from sqlalchemy import JSON, Column, Connection, Table, create_engine
 from sqlmodel import SQLModel
 
+from emulator.store import shared_data_sets, shared_responses
 from emulator.store.database import create_schema, full_disk_noticed
 from emulator.store.row_copy import CHANGES_PER_COMMIT
+from emulator.store.shared_state import ENDS_TABLE, SIGNATURES_COLUMN
 
+# What several servers share that belongs to the rows. Leases are deleted with their jobs.
+_SHARED = (shared_data_sets.TABLE, shared_responses.TABLE, ENDS_TABLE)
 # Rows that are read at a time.
 _ROWS = 1000
 
@@ -51,10 +55,11 @@ def write_copy(connection: Connection, target: Path) -> None:
             os.close(descriptor)
 
 
-def replace_rows(connection: Connection, source: Path) -> None:
+def replace_rows(connection: Connection, source: Path, secret: bytes | None = None) -> None:
     """Replace all rows by those of the SQLite file `source`, in the transaction of `connection`.
 
-    As `row_copy.replace_rows` does it, numbers of changes of projects go on, and jobs are new ones.
+    As `row_copy.replace_rows` does it, numbers of changes of projects go on, and jobs are new ones. What
+    servers share that belongs to the former rows is deleted. secret: see `Database.replace_rows`.
 
     Raises sqlite3.DatabaseError: the rows cannot be read.
     """
@@ -63,6 +68,12 @@ def replace_rows(connection: Connection, source: Path) -> None:
     tables = SQLModel.metadata.sorted_tables
     for table in reversed(tables):
         connection.exec_driver_sql(f"DELETE FROM {_name(table)}")  # noqa: S608
+    for name in _SHARED:
+        if connection.exec_driver_sql("SELECT to_regclass(%s)", (name,)).scalar() is not None:
+            connection.exec_driver_sql(f"DELETE FROM {name}")  # noqa: S608
+    if secret is not None:
+        connection.exec_driver_sql(SIGNATURES_COLUMN)  # a new database has none
+        connection.exec_driver_sql("UPDATE emulator_store SET secret = %s", (secret.hex(),))
     with closing(sqlite3.connect(address, uri=True)) as file:
         for table in tables:
             _copy_in(connection, table, file.execute(f"SELECT {_names(table)} FROM {_name(table)}"))  # noqa: S608

@@ -180,11 +180,11 @@ class SharedPostgresqlDatabase(PostgresqlDatabase):
         with suppress(StoreUnreachable):
             self._know(*self.shared.commits())
 
-    def replace_rows(self, source: Path) -> None:
+    def replace_rows(self, source: Path, secret: bytes | None = None) -> None:
         with self.write() as session:
             note_scores(session)
             note_resources(session)
-            postgresql_rows.replace_rows(session.connection(), source)
+            postgresql_rows.replace_rows(session.connection(), source, secret)
 
     def close(self) -> None:
         super().close()
@@ -246,6 +246,7 @@ class SharedPostgresqlDatabase(PostgresqlDatabase):
         elif not topic:
             self._know(*self.shared.commits())
             self.shared.servers.renew()
+            self.shared.responses.forget_old()
         else:
             self.shared.heard(topic, text)
 

@@ -23,11 +23,13 @@ _ENDS_KEPT = 100
 # Topics of messages: a job was added (its kind), a list of jobs has changed (the server), resources
 # or keys have changed; and, from no server, that messages are received from now on.
 ADDED, CHANGED, RESOURCES, CONNECTED = "job", "jobs", "resources", "connected"
-TABLE = "emulator_lease"
+TABLE, ENDS_TABLE = "emulator_lease", "emulator_job_end"
+# For the secret of signatures.
+SIGNATURES_COLUMN = "ALTER TABLE emulator_store ADD COLUMN IF NOT EXISTS secret VARCHAR"
 TABLES = (
     "ALTER TABLE emulator_store ADD COLUMN IF NOT EXISTS commits BIGINT NOT NULL DEFAULT 0",
     "ALTER TABLE emulator_store ADD COLUMN IF NOT EXISTS scores BIGINT NOT NULL DEFAULT 0",
-    "ALTER TABLE emulator_store ADD COLUMN IF NOT EXISTS secret VARCHAR",
+    SIGNATURES_COLUMN,
     """CREATE TABLE emulator_lease (
     job_id VARCHAR PRIMARY KEY REFERENCES job (id) ON DELETE CASCADE,
     token VARCHAR NOT NULL, server VARCHAR NOT NULL, subject VARCHAR NOT NULL,

@@ -149,7 +149,7 @@ class SqliteDatabase(Database):
         with full_disk_noticed():
             row_copy.write_copy(self.path, target)
 
-    def replace_rows(self, source: Path) -> None:
+    def replace_rows(self, source: Path, secret: bytes | None = None) -> None:
         with self._write_lock, full_disk_noticed():
             number = following(self._number)
             row_copy.replace_rows(self.path, source, number, durable=self._durable)

@@ -5,33 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from emulator.core.ids import Ids
 from emulator.store.tables import JobKind
-from tests.support.harness import Service, expect, running_service
+from tests.support.harness import expect
 from tests.support.images import picture, pictures
-from tests.support.object_stores import HOW_TO_GET_OBSTORE, folder_address
-from tests.support.postgresql import HOW_TO_GET_PSYCOPG, server
 from tests.support.predicting import pages
+from tests.support.several import Servers, running_servers
 
-pytest.importorskip("psycopg", reason=HOW_TO_GET_PSYCOPG)
-pytest.importorskip("obstore", reason=HOW_TO_GET_OBSTORE)
-
-Servers = tuple[Service, Service]
 MINUTES = 10
 
 
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[Servers]:
     """A server, and another one whose clock is ahead of it."""
-    url = server().new_database()
-    blobs = folder_address(tmp_path / "objects")
-    for behind in running_service(tmp_path / "behind", database=url, blobs=blobs):
-        for ahead in running_service(tmp_path / "ahead", database=url, blobs=blobs):
-            ahead.clock.advance(minutes=MINUTES)
-            for one in (behind, ahead):
-                one.context.ids = Ids()  # those of tests would be the same ones
-            yield behind, ahead
-    server().drop(url)
+    for both in running_servers(tmp_path):
+        both.second.clock.advance(minutes=MINUTES)
+        yield both
 
 
 @pytest.mark.parametrize("executing", [0, 1])

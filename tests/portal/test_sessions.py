@@ -240,6 +240,12 @@ def test_other_keys_end_all_sessions(tmp_path: Path, change: dict[str, Any]) -> 
     assert not Users(tmp_path, users.time, **change).sessions.access_of(user)
 
 
+def test_the_order_of_keys_does_not_matter(tmp_path: Path) -> None:
+    users = Users(tmp_path)
+    user = users.begin()
+    assert Users(tmp_path, users.time, keys=(*KEYS[::-1], KEYS[0])).sessions.access_of(user)
+
+
 def test_the_file_contains_neither_tokens_nor_keys(tmp_path: Path) -> None:
     user = Users(tmp_path).begin()
     kept = (tmp_path / FILE_NAME).read_text()

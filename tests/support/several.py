@@ -23,9 +23,11 @@ def running_servers(folder: Path, **changes: Any) -> Iterator[Servers]:
     pytest.importorskip("obstore", reason=HOW_TO_GET_OBSTORE)
     url = server().new_database()
     both = {"database": url, "blobs": folder_address(folder / "objects"), **changes}
-    for first in running_service(folder / "first", **both):
-        for second in running_service(folder / "second", **both):
-            for one in (first, second):
-                one.context.ids = Ids()  # those of tests would be the same ones
-            yield Servers(first, second)
-    server().drop(url)
+    try:
+        for first in running_service(folder / "first", **both):
+            for second in running_service(folder / "second", **both):
+                for one in (first, second):
+                    one.context.ids = Ids()  # those of tests would be the same ones
+                yield Servers(first, second)
+    finally:
+        server().drop(url)

@@ -70,7 +70,10 @@ def restore(settings: Settings, backup: Path, check: bool, yes: bool) -> None:
             print(f"{folder}  {_described(restoring.verified(folder))}: all files are intact")
             return
         if settings.database is not None:
-            confirm(f"Replace everything in the database of {settings.data} by {folder}?", is_agreed=yes)
+            from emulator.store.postgresql import parsed, shown
+
+            places = f"{shown(parsed(settings.database))} and {settings.blobs or settings.data}"
+            confirm(f"Replace everything in {places} by {folder}, for all servers?", is_agreed=yes)
         elif (settings.data / FILE_NAME).exists():
             confirm(f"Replace everything in {settings.data} by {folder}?", is_agreed=yes)
         manifest = _restore(settings, folder)
@@ -82,7 +85,7 @@ def restore(settings: Settings, backup: Path, check: bool, yes: bool) -> None:
         TextRefused,
         OSError,
     ) as error:
-        raise CommandFailed(f"nothing was restored: {error}") from None
+        raise CommandFailed(f"the backup was not restored: {error}") from None
     print(f"{folder}  {_described(manifest)}: restored to {settings.data}")
 
 

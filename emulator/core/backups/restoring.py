@@ -1,5 +1,6 @@
 """Restoring a backup, into a data folder that no server uses or through the server that uses it."""
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -17,8 +18,11 @@ from emulator.core.snapshots.manage import FOLDER_NAME, NamedSnapshot
 from emulator.core.snapshots.manifest import Manifest, SnapshotRejected
 from emulator.core.snapshots.receiving import received
 from emulator.durable_files import write_atomically
-from emulator.store.blobs import CLEARED, FolderBlobStore, link_or_copy
+from emulator.store.blobs import CLEARED, BlobStore, FolderBlobStore, link_or_copy
+from emulator.store.database import StoreUnreachable
 from emulator.store.opening import Store, open_store
+
+_log = logging.getLogger(__name__)
 
 
 def chosen(path: Path) -> Path:
@@ -40,27 +44,29 @@ def verified(backup: Path) -> Manifest:
 def restore(backup: Path, folder: Path, opened: Callable[[], Store] | None = None) -> Manifest:
     """Replace all that is stored in a data folder by a backup.
 
-    The caller has locked the folder. All files are checked before the rows are replaced, in one transaction:
-    a process that is killed leaves the old state or the new one. A database that is damaged is set aside.
+    The caller has locked the folder. All files are checked first; rows are replaced at the end, in one
+    transaction, so that a restore that was interrupted is repeated. A process that is killed leaves the old
+    rows or the new ones. A database that is damaged is set aside.
 
     opened: opens the store whose data folder it is, and which no server uses; by default that in the folder.
 
     Raises:
         BackupRejected: the backup is damaged, or cannot be used; nothing has changed.
-        StorageFull: nothing has changed.
         DatabaseRefused: the data folder is of a newer version, or the store cannot be opened.
-        StoreUnreachable: a server does not respond; no row has changed.
+        StorageFull, StoreUnreachable, TextRefused, OSError: no row has changed; files besides rows and blobs
+            may be those of the backup already.
     """
     listed = hash_list.verify(backup)
     store = open_store(folder, accept_data_loss=True) if opened is None else opened()
     try:
         mark_unclean(folder)  # superfluous blobs are removed at the next start
-        with _staged(backup, folder, store.blobs) as snapshot, store.database.exclusively():
+        with _staged(backup, folder) as snapshot, store.database.exclusively():
             snapshot.place_blobs(store.blobs)
-            store.database.replace_rows(snapshot.database)
-        _place_others(backup, folder, listed, replace=True)
-        if f"{OTHERS}/{SECRET_FILE}" in listed:
-            store.database.set_secret((folder / SECRET_FILE).read_bytes())
+            _place_others(backup, folder, listed, replace=True)
+            path = f"{OTHERS}/{SECRET_FILE}"
+            secret = (backup / path).read_bytes() if path in listed else None
+            store.database.replace_rows(snapshot.database, secret)
+        _clear_uploads(store.blobs)
     finally:
         store.database.close()
     return snapshot.manifest
@@ -70,28 +76,30 @@ def restore(backup: Path, folder: Path, opened: Callable[[], Store] | None = Non
 def as_named_snapshot(backup: Path, folder: Path) -> Iterator[NamedSnapshot]:
     """A backup as a named snapshot, which the caller lets the server restore that uses the data folder.
 
-    At the end, the snapshot is deleted, and files of the backup are placed that the data folder lacks. Raises
-    BackupRejected, StorageFull.
+    Before, files of the backup are placed that the data folder lacks; at the end, the snapshot is deleted.
+    Raises BackupRejected, StorageFull.
     """
     listed = hash_list.verify(backup)
-    with _staged(backup, folder, FolderBlobStore(folder)) as staged:
+    with _staged(backup, folder) as staged:
         name = f"restore-{staged.manifest.folder[:12]}"
         target = folder / FOLDER_NAME / name
         target.parent.mkdir(exist_ok=True)
         staged.data.parent.rename(target)
     try:
+        _place_others(backup, folder, listed, replace=False)
         yield NamedSnapshot(name, staged.manifest)
     finally:
         files.remove(target)
-    _place_others(backup, folder, listed, replace=False)
 
 
 @contextmanager
-def _staged(backup: Path, folder: Path, blobs: FolderBlobStore) -> Iterator[Snapshot]:
+def _staged(backup: Path, folder: Path) -> Iterator[Snapshot]:
     """A verified backup as a snapshot of this version, in a folder within the data folder `folder`.
 
-    A process that is killed leaves the folder, which is removed at the next start.
+    Blobs of which the data folder has no file are copied from the backup, also where an object store has
+    them. A process that is killed leaves the folder, which is removed at the next start.
     """
+    blobs = FolderBlobStore(folder)
     stage = Path(tempfile.mkdtemp(dir=folder, prefix=CLEARED))
     try:
         yield files.write(stage / "snapshot", received(_BackupSource(_snapshot(backup), blobs)))
@@ -99,6 +107,15 @@ def _staged(backup: Path, folder: Path, blobs: FolderBlobStore) -> Iterator[Snap
         raise BackupRejected(f"the backup {backup} cannot be used: {rejected}") from None
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+def _clear_uploads(blobs: BlobStore) -> None:
+    """Delete the archives of imports, whose states were deleted with the rows."""
+    if blobs.uploads is not None:
+        try:
+            blobs.uploads.clear()
+        except StoreUnreachable as error:  # a server deletes them later
+            _log.warning("Uploaded data sets could not be deleted: %s", error)
 
 
 def _place_others(backup: Path, folder: Path, listed: Mapping[str, str], *, replace: bool) -> None:

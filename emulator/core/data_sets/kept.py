@@ -19,8 +19,8 @@ import orjson
 from emulator.core.context import Context
 from emulator.core.errors import ServiceError
 from emulator.durable_files import write_atomically
+from emulator.store.blobs import Uploads
 from emulator.store.database import full_disk_noticed
-from emulator.store.object_uploads import ObjectUploads
 from emulator.store.tables import DEFAULT_RESOURCE, Job, microseconds, moment
 
 FOLDER_NAME = "data-sets"
@@ -28,6 +28,9 @@ FOLDER_NAME = "data-sets"
 MOST_KEPT = 50
 # How long the archive of a dry run is kept, so that it can be imported without being sent again.
 _CHECKED_LIFETIME = timedelta(hours=1)
+# How long an archive without a state is left: its server may be about to write the state.
+_UNKNOWN_SECONDS = 24 * 3600
+_NOT_BEGUN = "The import could not begin; upload the data set again."
 _STATE, _ARCHIVE = "state.json", "upload.zip"
 # Held while states are read, and then written or removed.
 lock = threading.Lock()
@@ -78,14 +81,9 @@ def archive_path(context: Context, id: str) -> Path:
     return folder(context) / id / _ARCHIVE
 
 
-def _uploads(context: Context) -> ObjectUploads | None:
+def _uploads(context: Context) -> Uploads | None:
     """The archives of all servers; None for a single one."""
-    if context.database.shared is None:
-        return None
-    from emulator.store.object_blobs import ObjectBlobStore  # here, for a fast start
-
-    assert isinstance(context.blobs, ObjectBlobStore)
-    return context.blobs.uploads
+    return None if context.database.shared is None else context.blobs.uploads
 
 
 def keep_archive(context: Context, id: str) -> None:
@@ -199,17 +197,42 @@ def remove_of(context: Context, resource: str) -> None:
 
 
 def remove_old(context: Context) -> None:
-    """Remove the archives of old dry runs, and the oldest imports that have ended."""
+    """Remove the archives of old dry runs, and the oldest imports that have ended.
+
+    Also what a server left that was killed when an upload was complete: an archive without a state, and an
+    import that waits without a job, which fails.
+    """
     with lock:
         latest = microseconds(context.clock.reading - _CHECKED_LIFETIME)
-        ended = [state for state in list_all(context) if state.status != WAITING]
+        states = list_all(context)
+        _fail_unexecuted(context, [state for state in states if state.status == WAITING])
+        ended = [state for state in states if state.status != WAITING]
         for state in ended[MOST_KEPT:]:
             remove(context, state.id)
         uploads = _uploads(context)
-        present = None if uploads is None else uploads.ids()  # one request for all
+        present = None if uploads is None else uploads.ages()  # one request for all
+        if uploads is not None and present is not None:
+            for unknown in present.keys() - {state.id for state in states}:
+                if present[unknown] > _UNKNOWN_SECONDS:
+                    uploads.remove(unknown)
         for state in ended[:MOST_KEPT]:
             is_old = state.status != CHECKED or state.created < latest
             if is_old and (present is None or state.id in present):
+                remove_archive(context, state.id)
+
+
+def _fail_unexecuted(context: Context, waiting: list[ImportState]) -> None:
+    """Let those of the waiting imports fail that have no job."""
+    if all(has_job(context, state) for state in waiting):
+        return
+    # State and job are written in one transaction of a writer, so that none is between the two.
+    with context.database.write() as session:
+        for one in waiting:
+            state = find(context, one.id)
+            if state is None or state.status != WAITING or session.get(Job, state.job_id or "") is not None:
+                continue
+            state.status, state.failure = FAILED, _NOT_BEGUN
+            if replace(context, state, WAITING):
                 remove_archive(context, state.id)
 
 
@@ -221,7 +244,7 @@ def remove_unused(context: Context) -> None:
     is_shared = context.database.shared is not None
     for path in folder(context).glob("*"):
         state = _find_file(context, path.name)
-        is_needed = state is not None and state.status == WAITING and _has_job(context, state)
+        is_needed = state is not None and state.status == WAITING and has_job(context, state)
         if is_shared and is_needed and (path / _ARCHIVE).exists():
             assert state is not None
             keep_archive(context, state.id)
@@ -230,7 +253,8 @@ def remove_unused(context: Context) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _has_job(context: Context, state: ImportState) -> bool:
+def has_job(context: Context, state: ImportState) -> bool:
+    """Whether the job of an import waits or runs."""
     with context.database.read() as session:
         return session.get(Job, state.job_id or "") is not None
 

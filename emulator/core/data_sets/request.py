@@ -1,7 +1,7 @@
 """Requests for imports of data sets: receiving the archive, importing after a dry run, forgetting one."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlmodel import Session, select
 
@@ -74,7 +74,11 @@ class Upload:
         if not self._received:
             raise ServiceError("BadRequest", "The request has no data set: its body is empty.")
         kept.keep_archive(self._context, self.state.id)
-        return _enqueue(self._context, self.state)
+        with self._context.database.write() as session:
+            _add_job(self._context, session, self.state)
+            kept.write(self._context, self.state)
+        self._context.jobs.notify(JobKind.DATA_SET)
+        return self.state
 
     def discard(self) -> None:
         """The archive will not be complete."""
@@ -138,13 +142,23 @@ def import_checked(context: Context, id: str, resource: str = DEFAULT_RESOURCE) 
     """Carry out an import of which only a dry run was made. Raises ServiceError."""
     with kept.lock:
         state = kept.get(context, id, resource)
-        is_checked = state.status == kept.CHECKED and kept.has_archive(context, id)
+        before = replace(state)
+        if state.status != kept.CHECKED or not kept.has_archive(context, id):
+            raise _not_checked()
         state.dry_run, state.status, state.report = False, kept.WAITING, None
-        if not (is_checked and kept.replace(context, state, kept.CHECKED)):
-            raise ServiceError(
-                "Conflict", "Only a data set that was checked within the last hour can be imported."
-            )
-        return _enqueue(context, state)
+        is_replaced = False
+        try:
+            with context.database.write() as session:
+                _add_job(context, session, state)
+                is_replaced = kept.replace(context, state, kept.CHECKED)
+                if not is_replaced:
+                    raise _not_checked()
+        except BaseException:
+            if is_replaced and not kept.has_job(context, state):  # it can be imported again
+                kept.write(context, before)
+            raise
+    context.jobs.notify(JobKind.DATA_SET)
+    return state
 
 
 def forget(context: Context, id: str, resource: str = DEFAULT_RESOURCE) -> None:
@@ -154,34 +168,37 @@ def forget(context: Context, id: str, resource: str = DEFAULT_RESOURCE) -> None:
         job = session.get(Job, state.job_id or "")
         if job is not None:
             session.delete(job)
-    kept.remove(context, id)
+    with kept.lock:
+        kept.remove(context, id)
     context.jobs.changes.note()
 
 
-def _enqueue(context: Context, state: ImportState) -> ImportState:
+def _not_checked() -> ServiceError:
+    return ServiceError("Conflict", "Only a data set that was checked within the last hour can be imported.")
+
+
+def _add_job(context: Context, session: Session, state: ImportState) -> None:
+    """Add the job of an import; the state is then written in the same transaction of `session`."""
     state.job_id = context.ids.new()
-    kept.write(context, state)
-    with context.database.write() as session:
-        session.add(
-            Job(
-                id=state.job_id,
-                kind=JobKind.DATA_SET,
-                project_id=None if state.project_is_new else state.project_id,
-                created=context.clock.now(),
-                details=with_traceparent(
-                    context.job_traces,
-                    {
-                        "dataSet": state.id,
-                        "projectId": state.project_id,
-                        "projectName": state.project_name,
-                        "dryRun": state.dry_run,
-                        "resource": state.resource,
-                    },
-                ),
-            )
+    session.add(
+        Job(
+            id=state.job_id,
+            kind=JobKind.DATA_SET,
+            project_id=None if state.project_is_new else state.project_id,
+            created=context.clock.now(),
+            details=with_traceparent(
+                context.job_traces,
+                {
+                    "dataSet": state.id,
+                    "projectId": state.project_id,
+                    "projectName": state.project_name,
+                    "dryRun": state.dry_run,
+                    "resource": state.resource,
+                },
+            ),
         )
-    context.jobs.notify(JobKind.DATA_SET)
-    return state
+    )
+    session.flush()
 
 
 def _domain(text: str) -> str:

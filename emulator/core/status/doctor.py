@@ -269,11 +269,11 @@ class _FolderPlace:
 class _ObjectPlace:
     def __init__(self, objects: "ObjectBlobStore") -> None:
         self._objects = objects
-        self._listed: list[tuple[str, int, float]] | None = None
+        self._listed: dict[str, tuple[str, int, float]] | None = None
 
     def check(self, name: str, *, hashes: bool) -> bool:
         if not hashes:
-            if name not in {found for found, _, _ in self.files()}:
+            if name not in self._by_name():
                 raise FileNotFoundError(name)
             return True
         try:
@@ -282,9 +282,12 @@ class _ObjectPlace:
             return False
         return True
 
-    def files(self) -> list[tuple[str, int, float]]:
+    def files(self) -> Iterable[tuple[str, int, float]]:
+        return self._by_name().values()
+
+    def _by_name(self) -> dict[str, tuple[str, int, float]]:
         if self._listed is None:
-            self._listed = self._objects.listed()
+            self._listed = {found[0]: found for found in self._objects.listed()}
         return self._listed
 
 

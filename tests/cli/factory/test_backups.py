@@ -63,7 +63,7 @@ def test_a_damaged_backup_is_refused_in_one_line(tmp_path: Path) -> None:
     refused = run("restore", str(tmp_path), "--data", str(tmp_path / "data"))
     assert (refused.returncode, refused.stdout) == (1, "")
     (line,) = refused.stderr.splitlines()
-    assert line.startswith("custom-vision-emulator: nothing was restored: ")
+    assert line.startswith("custom-vision-emulator: the backup was not restored: ")
     refused = run("restore", "~no-such-user/backups", "--data", str(tmp_path / "data"))
     assert (refused.returncode, refused.stdout) == (2, "")
     (line,) = refused.stderr.splitlines()

@@ -8,9 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from emulator.cli.factory import backups
+from emulator.core.backups import restoring
+from emulator.store.object_blobs import ObjectBlobStore
+from emulator.store.opening import Store, open_server_store
 from tests.support.backups import flip
+from tests.support.data_sets import DataSets
 from tests.support.harness import Service, running_service
 from tests.support.images import picture, pictures
 from tests.support.object_stores import HOW_TO_GET_OBSTORE, folder_address
@@ -83,7 +89,8 @@ def test_a_backup_of_running_servers_is_restored_to_a_folder_and_to_another_serv
     to = {"database": addresses[0], "blobs": folder_address(tmp_path / "other")}
     named = ["--data", str(team), "--database", to["database"], "--blobs", to["blobs"]]
     succeeded("restore", str(saved), "--yes", *named)
-    for place, options in ((desk, {}), (team, to)):
+    # The first start is on a machine that has no file of the backup.
+    for place, options in ((desk, {}), (tmp_path / "joined", to), (team, to)):
         for restored in running_service(place, **options):
             assert state(restored) == before
             assert restored.follow(uri).status_code == 200
@@ -105,6 +112,70 @@ def test_a_restore_replaces_what_a_server_had_with_its_secret(tmp_path: Path, ad
     for service in running_service(tmp_path / "another", **options):
         assert [one["name"] for one in service.get("/projects")] == ["saved"]
         assert service.follow(uri).status_code == 200
+
+
+def test_a_restore_deletes_what_servers_share_that_belongs_to_the_former_rows(
+    tmp_path: Path, addresses: list[str]
+) -> None:
+    options = {"database": addresses[0], "blobs": folder_address(tmp_path / "objects")}
+    counted = ("emulator_data_set", "emulator_response", "emulator_job_end")
+
+    def counts() -> list[int]:
+        return [execute(addresses[0], f"SELECT count(*) FROM {name}")[0][0] for name in counted]
+
+    for service in running_service(tmp_path / "data", **options):
+        store = store_of(service)
+        succeeded("backup", str(tmp_path / "backups"), *store)
+        DataSets(service).imported({"cats/1.png": picture()}, dryRun="true")
+        service.send("POST", "/projects", params={"name": "x"}, headers={"X-Emulator-Request-Id": "one"})
+    assert counts() == [1, 1, 1]
+    assert len(list(tmp_path.glob("objects/uploads/*"))) == 1
+    succeeded("restore", str(tmp_path / "backups"), "--yes", *store)
+    assert counts() == [0, 0, 0]
+    assert not list(tmp_path.glob("objects/uploads/*"))
+
+
+def test_a_restore_downloads_no_object(
+    tmp_path: Path, addresses: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"database": addresses[0], "blobs": folder_address(tmp_path / "objects")}
+    for service in running_service(tmp_path / "data", **options):
+        service.images(service.project("saved"), pictures(3))
+        succeeded("backup", str(tmp_path / "backups"), *store_of(service))
+    (saved,) = (tmp_path / "backups").glob("*Z*")
+    downloaded: list[str] = []
+    monkeypatch.setattr(ObjectBlobStore, "download", lambda _self, name: downloaded.append(name))
+
+    def opened() -> Store:
+        return open_server_store(tmp_path / "another", *options.values(), exclusive=True)
+
+    (tmp_path / "another").mkdir()
+    assert restoring.restore(saved, tmp_path / "another", opened).images == 3
+    assert downloaded == []
+
+
+def test_the_question_names_database_and_object_store(
+    tmp_path: Path, addresses: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def confirm(question: str, *, is_agreed: bool) -> None:
+        asked.append(question)
+        raise click.Abort
+
+    monkeypatch.setattr(backups, "confirm", confirm)
+    monkeypatch.setattr(restoring, "chosen", lambda _path: tmp_path / "saved")
+    secret = addresses[0].replace("emulator@", "emulator:password@")
+    for arguments, where in (
+        (["--blobs", "s3://bucket"], "s3://bucket"),
+        ([], str(tmp_path / "data")),
+    ):
+        given = [str(tmp_path), "--data", str(tmp_path / "data"), "--database", secret, *arguments]
+        with pytest.raises(click.Abort):
+            backups.restore.main(given, standalone_mode=False)
+        database = addresses[0].partition("?")[0]
+        expected = f"Replace everything in {database} and {where} by {tmp_path / 'saved'}, for all servers?"
+        assert asked.pop() == expected
 
 
 def test_a_database_without_an_object_store_is_backed_up_with_its_folder(

@@ -268,3 +268,22 @@ def test_a_newer_schema_and_what_is_no_backup_are_refused(tmp_path: Path) -> Non
     (saved.folder / hash_list.FILE_NAME).unlink()
     with pytest.raises(BackupRejected, match="no complete backup"):
         restoring.chosen(saved.folder)
+
+
+def test_rows_are_replaced_when_all_else_is_there(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.project("saved")
+    saved = save(service.settings.data, tmp_path / "backups")
+    service.project("later")
+    service.close()
+
+    def full(*_given: object, **_more: object) -> None:
+        raise OSError("full")
+
+    monkeypatch.setattr(restoring, "write_atomically", full)
+    with pytest.raises(OSError, match="full"):
+        restore(saved.folder, service.settings.data)
+    monkeypatch.undo()
+    service.open()
+    assert [project["name"] for project in service.get("/projects")] == ["later", "saved"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +17,7 @@ from emulator.store.object_blobs import ObjectBlobStore
 from tests.support.data_sets import DataSets, zip_of
 from tests.support.harness import Service, expect, refusal
 from tests.support.images import picture
+from tests.support.postgresql import END_AT_COMMIT, execute
 from tests.support.several import Servers, running_servers
 
 PATH = "/_emulator/dataSets"
@@ -146,3 +149,44 @@ def test_the_archive_of_a_dry_run_is_deleted_after_an_hour(servers: Servers, tmp
     assert uploads(tmp_path) == []
     response = first.service.request("POST", f"{PATH}/{checked['id']}/import")
     assert refusal(response)[:2] == (409, "Conflict")
+
+
+def test_an_archive_that_a_killed_server_left_without_a_state_is_deleted_after_a_day(
+    servers: Servers, tmp_path: Path
+) -> None:
+    folder = tmp_path / "objects" / "uploads"
+    folder.mkdir(parents=True)
+    for name, hours in (("old", 25), ("new", 23)):
+        (folder / name).write_bytes(b"x")
+        made = time.time() - hours * 3600
+        os.utime(folder / name, (made, made))
+    DataSets(servers.first).imported(FILES)
+    assert uploads(tmp_path) == ["objects/uploads/new"]
+
+
+def test_an_import_that_a_killed_server_left_without_a_job_fails(servers: Servers, tmp_path: Path) -> None:
+    first, second = map(DataSets, servers)
+    left, waiting = first.begin(FILES, "left"), first.begin(FILES, "waiting")
+    job = kept.get(first.service.context, left["id"]).job_id
+    execute(str(servers.first.settings.database), f"DELETE FROM job WHERE id = '{job}'")
+    second.imported(FILES, "other")
+    ended = first.get(left["id"])
+    assert ended["status"] == "Failed"
+    assert "upload the data set again" in ended["failure"]
+    assert first.get(waiting["id"])["status"] == "Completed"
+    assert uploads(tmp_path) == []
+
+
+def test_a_dry_run_whose_import_could_not_begin_can_be_imported_again(servers: Servers) -> None:
+    first, second = map(DataSets, servers)
+    checked = first.imported(FILES, dryRun="true")
+    database = str(servers.first.settings.database)
+    execute(database, END_AT_COMMIT.replace("ON project", "ON job"))
+    path = f"{PATH}/{checked['id']}/import"
+    assert first.service.send_unvalidated("POST", path).status_code == 503
+    execute(database, "DROP TRIGGER ends ON job")
+    again = second.get(checked["id"])
+    assert (again["status"], again["report"]) == ("Checked", checked["report"])
+    expect(second.service.request("POST", path), 202)
+    second.run()
+    assert first.get(checked["id"])["status"] == "Completed"

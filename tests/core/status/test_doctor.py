@@ -3,12 +3,14 @@
 import os
 import sqlite3
 import tarfile
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from emulator.core.status.doctor import Finding, examine
+from emulator.core.status.doctor import Finding, _ObjectPlace, examine
 from emulator.store.database import FILE_NAME
 from tests.support.backups import files_of, flip
 from tests.support.harness import Service, checkpoint
@@ -144,3 +146,28 @@ def test_folders_of_older_schemas_are_examined_and_not_changed(tmp_path: Path, s
     assert {name: content for name, content in after.items() if not name.endswith(("-shm", "-wal"))} == {
         name: content for name, content in before.items() if not name.endswith(("-shm", "-wal"))
     }
+
+
+def test_the_objects_are_listed_once_for_all_blobs() -> None:
+    class Listed(list[tuple[str, int, float]]):
+        reads = 0
+
+        def __iter__(self) -> Iterator[tuple[str, int, float]]:
+            self.reads += 1
+            return super().__iter__()
+
+    class Objects:
+        lists = 0
+        found = Listed((f"name{number}", 1, 0.0) for number in range(5))
+
+        def listed(self) -> Listed:
+            self.lists += 1
+            return self.found
+
+    objects: Any = Objects()
+    place = _ObjectPlace(objects)
+    assert all(place.check(name, hashes=False) for name, _, _ in list.__iter__(objects.found))
+    with pytest.raises(FileNotFoundError):
+        place.check("none", hashes=False)
+    assert len(list(place.files())) == 5
+    assert (objects.lists, objects.found.reads) == (1, 1)

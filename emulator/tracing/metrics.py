@@ -30,6 +30,7 @@ from prometheus_client.samples import Sample
 
 from emulator import __version__
 from emulator.settings import StartRefused
+from emulator.store.database import StoreUnreachable
 from emulator.tracing.sending import endpoint, resource, sends
 
 _OPTION, _SIGNAL = "--metrics-otlp", "METRICS"
@@ -58,6 +59,9 @@ class MetricsSender:
         self._seconds = _interval_seconds()
         self._began = time.time_ns()
         self._is_failing = False
+        self._is_unreadable = False
+        # Without a handler, the lines would be printed on standard error.
+        self._dropped = logging.NullHandler()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
         try:
@@ -67,7 +71,9 @@ class MetricsSender:
 
     def start(self) -> None:
         if self._exporter is not None:
-            logging.getLogger(_REPEATING_LOGGER).propagate = False
+            logger = logging.getLogger(_REPEATING_LOGGER)
+            logger.addHandler(self._dropped)
+            logger.propagate = False
             self._thread.start()
 
     def close(self) -> None:
@@ -76,7 +82,9 @@ class MetricsSender:
         if self._thread.is_alive():
             self._thread.join(_CLOSE_SECONDS)
             if not self._thread.is_alive():
-                logging.getLogger(_REPEATING_LOGGER).propagate = True
+                logger = logging.getLogger(_REPEATING_LOGGER)
+                logger.removeHandler(self._dropped)
+                logger.propagate = not logger.handlers
 
     def flush(self) -> None:
         """Send the values of now, however long it takes."""
@@ -84,10 +92,15 @@ class MetricsSender:
             return
         try:
             metrics = list(_converted(self._families(), self._began, time.time_ns()))
-        except Exception:  # noqa: BLE001  (such as a database that cannot be reached: the next values are sent)
-            if not self._ended.is_set():
-                _log.warning("The metrics cannot be read.", exc_info=True)
+        except Exception as error:  # noqa: BLE001  (the next values are sent)
+            if not self._ended.is_set() and not self._is_unreadable:
+                self._is_unreadable = True
+                is_away = isinstance(error, StoreUnreachable)
+                _log.warning("Metrics cannot be read: %s", error, exc_info=None if is_away else error)
             return
+        if self._is_unreadable:
+            self._is_unreadable = False
+            _log.warning("Metrics can be read again.")
         scope = ScopeMetrics(InstrumentationScope("emulator", __version__), metrics, "")
         sent = self._exporter.export(MetricsData([ResourceMetrics(resource(), [scope], "")]))
         has_failed = sent is not MetricExportResult.SUCCESS

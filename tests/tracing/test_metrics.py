@@ -10,6 +10,8 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from emulator.settings import StartRefused
+from emulator.store.database import StoreUnreachable
+from emulator.tracing.metrics import MetricsSender
 from tests.support.collector import Collector
 from tests.support.harness import Service, test_settings, wait_until
 from tests.support.images import picture
@@ -83,7 +85,10 @@ def test_values_are_sent_at_intervals(
 
 
 def test_a_collector_that_is_away_is_one_line_of_the_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     send_to(monkeypatch, 9)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
@@ -100,6 +105,40 @@ def test_a_collector_that_is_away_is_one_line_of_the_log(
         assert lines() == ["Metrics cannot be sent to http://127.0.0.1:9."]
     finally:
         service.end()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_database_that_is_away_is_one_line_of_the_log(
+    collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    is_away = iter((True, True, False, False, True))
+
+    def families() -> list[Any]:
+        if next(is_away):
+            raise StoreUnreachable("the database does not respond")
+        return []
+
+    sender = MetricsSender(families)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(5):
+            sender.flush()
+    assert [(one.getMessage(), one.exc_info) for one in caplog.records] == [
+        ("Metrics cannot be read: the database does not respond", None),
+        ("Metrics can be read again.", None),
+        ("Metrics cannot be read: the database does not respond", None),
+    ]
+    assert len(collector.bodies) == 2
+
+
+def test_another_error_has_a_traceback_once(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
+    def families() -> list[Any]:
+        raise ZeroDivisionError
+
+    sender = MetricsSender(families)
+    for _ in range(3):
+        sender.flush()
+    assert [one.exc_info is not None for one in caplog.records] == [True]
+    assert collector.bodies == []
 
 
 @pytest.mark.parametrize(

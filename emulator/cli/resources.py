@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ import click
 from emulator.cli.control import confirm, control_emulator
 from emulator.cli.flags import absolute_path, with_settings
 from emulator.settings import SettingError, Settings
-from emulator.settings.option_fields import read_keys_file
+from emulator.settings.option_fields import read_keys_file, read_secret_file
 
 _PATH = "/_emulator/resources"
 _DEFAULT = "default"
+# A line of a file for --new-keys.
+_LINE_OF_KEYS = re.compile(r"(training|prediction)-key\s*=")
 
 
 @click.group()
@@ -106,12 +109,12 @@ def remove(settings: Settings, name: str, yes: bool) -> None:
 
 def _key_in(file: Path) -> str:
     """The key in a file, without the white space around it. Raises SettingError, which does not quote it."""
-    try:
-        return file.read_text(encoding="utf-8-sig").strip()
-    except OSError as error:
-        raise SettingError(f"--new-key: cannot read {str(file)!r}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingError(f"--new-key: {str(file)!r} is not text in UTF-8") from None
+    key = read_secret_file(file, flag="--new-key").strip()
+    if not key:
+        raise SettingError(f"--new-key: {str(file)!r} has no key")
+    if _LINE_OF_KEYS.match(key):
+        raise SettingError(f"--new-key: {str(file)!r} has a name before the key; give nothing but the key")
+    return key
 
 
 def _print_keys(keys: list[dict[str, Any]], given: Collection[str | None] = ()) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, field, fields
 from pathlib import Path
@@ -22,6 +23,7 @@ from emulator.settings.readers import (
 ENVIRONMENT_PREFIX = "CUSTOM_VISION_EMULATOR_"
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 UrlFetchMode = Literal["public", "any", "off"]
+_SECRET_BYTES = 4096
 URL_FETCH_MODES = get_args(UrlFetchMode)
 
 
@@ -184,16 +186,11 @@ def read_keys_file(
         flag: the option that names the file, for messages.
 
     Raises:
-        SettingError: the file cannot be read or a line is malformed; the message never quotes a key.
+        SettingError: the file cannot be read or has no key, a line is malformed, or two have the same name; the
+            message never quotes a key.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise SettingError(f"{flag}: cannot read {str(path)!r}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingError(f"{flag}: {str(path)!r} is not text in UTF-8") from None
     keys: dict[str, tuple[str, str]] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(read_secret_file(path, flag=flag).splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         name, equals, value = line.partition("=")
@@ -203,11 +200,41 @@ def read_keys_file(
                 f"{flag}: {str(path)!r}, line {number}: must be training-key=KEY[,KEY]"
                 " or prediction-key=KEY[,KEY]"
             )
+        if field_name in keys:
+            raise SettingError(
+                f"{flag}: {str(path)!r}, line {number}: there is a line {name.strip()} already; give two keys "
+                "as KEY,KEY"
+            )
         try:
             keys[field_name] = read_keys(value.strip())
         except ValueError as error:
             raise SettingError(f"{flag}: {str(path)!r}, line {number}: {error}") from None
+    if not keys:
+        raise SettingError(f"{flag}: {str(path)!r} has no key")
     return keys
+
+
+def read_secret_file(path: Path, *, flag: str) -> str:
+    """The text of a file or a pipe with keys, in UTF-8, of at most 4 KB.
+
+    flag: the option that names the file, for messages.
+
+    Raises:
+        SettingError: it cannot be read, is longer, or is a device.
+    """
+    try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise SettingError(f"{flag}: {str(path)!r} is no file")
+        with path.open("rb") as file:
+            content = file.read(_SECRET_BYTES + 1)
+        if len(content) > _SECRET_BYTES:
+            raise SettingError(f"{flag}: {str(path)!r} has more than {_SECRET_BYTES} bytes")
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        raise SettingError(f"{flag}: cannot read {str(path)!r}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingError(f"{flag}: {str(path)!r} is not text in UTF-8") from None
 
 
 def _option_of(declared: Field[Any]) -> Option:

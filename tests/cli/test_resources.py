@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.program import Start, run
 
@@ -65,6 +66,27 @@ def test_keys_in_files_are_not_printed(start: Start, tmp_path: Path) -> None:
     missing = run("resources", "add", "line-2", "--new-keys", str(tmp_path / "none"), "--port", port)
     assert (missing.returncode, missing.stdout) == (2, "")
     assert "--new-keys: cannot read" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "reason"),
+    [
+        ("--new-keys", "", "has no key"),
+        ("--new-keys", "training-key=secret-number-one-1\ntraining-key=secret-number-two-2\n", "line 2"),
+        ("--new-key", " \n", "has no key"),
+        ("--new-key", "training-key=secret-number-one-1\n", "nothing but the key"),
+        ("--new-key", "a" * 5000, "more than 4096 bytes"),
+    ],
+)
+def test_files_without_the_keys_are_refused(tmp_path: Path, command: str, text: str, reason: str) -> None:
+    file = tmp_path / "file"
+    file.write_text(text)
+    arguments = ("add", "line") if command == "--new-keys" else ("add-key", "anna", "Reader")
+    # No emulator is asked: port 9 has none.
+    ran = run("resources", *arguments, command, str(file), "--port", "9")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert reason in ran.stderr
+    assert "secret" not in ran.stderr
 
 
 def test_a_refusal_is_one_line(start: Start) -> None:

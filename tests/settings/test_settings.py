@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -261,6 +262,40 @@ def test_a_bad_file_of_keys_names_the_line_and_no_key(tmp_path: Path, line: str)
         load_settings({"keys_file": str(file)}, {})
     assert "line 2" in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "has no key"),
+        ("# training-key=first\n\n", "has no key"),
+        ("training-key=first\ntraining-key=secret-value\n", "line 2: there is a line training-key already"),
+        ("training-key=first\n" + "#" * 4096, "more than 4096 bytes"),
+    ],
+)
+def test_a_file_of_keys_without_keys_or_with_too_many_lines(tmp_path: Path, text: str, reason: str) -> None:
+    file = tmp_path / "keys"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingError, match=reason) as raised:
+        load_settings({"keys_file": str(file)}, {})
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero: run it on Linux or macOS")
+def test_a_device_is_no_file_of_keys() -> None:
+    with pytest.raises(SettingError, match="'/dev/zero' is no file"):
+        load_settings({"keys_file": "/dev/zero"}, {})
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs /dev/fd: run it on Linux or macOS")
+def test_a_pipe_with_keys() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"training-key=first\n")
+    os.close(writing)
+    try:
+        assert load_settings({"keys_file": f"/dev/fd/{reading}"}, {}).training_keys == ("first", "first")
+    finally:
+        os.close(reading)
 
 
 def test_a_file_of_keys_that_is_not_text(tmp_path: Path) -> None:

@@ -186,8 +186,8 @@ def read_keys_file(
         flag: the option that names the file, for messages.
 
     Raises:
-        SettingError: the file cannot be read or has no key, a line is malformed, or two have the same name; the
-            message never quotes a key.
+        SettingError: the file cannot be read or has no key, a line is malformed, or two have the same name;
+            the message never quotes a key.
     """
     keys: dict[str, tuple[str, str]] = {}
     for number, line in enumerate(read_secret_file(path, flag=flag).splitlines(), start=1):
@@ -202,7 +202,7 @@ def read_keys_file(
             )
         if field_name in keys:
             raise SettingError(
-                f"{flag}: {str(path)!r}, line {number}: there is a line {name.strip()} already; give two keys "
+                f"{flag}: {str(path)!r}, line {number}: there is a line {name.strip()} already; give both "
                 "as KEY,KEY"
             )
         try:

@@ -171,18 +171,20 @@ class FolderBlobStore:
 
     Args:
         durable: whether they must survive a power cut.
+        only_read: do not create the folder, and leave what was cleared to the process that uses it.
     """
 
-    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+    def __init__(self, folder: Path, *, durable: bool = True, only_read: bool = False) -> None:
         self._durable = durable
         self._folder = folder / _NAME
         self.address = str(self._folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        if not only_read:
+            self._folder.mkdir(parents=True, exist_ok=True)
         self.verified = VerifiedFiles()
         self._folder_trash = BlobTrash(folder)
         self.trash: Trash = self._folder_trash
         self.uploads: Uploads | None = None
-        for cleared in folder.glob(f"{CLEARED}*"):
+        for cleared in () if only_read else folder.glob(f"{CLEARED}*"):
             delete_in_thread(cleared)
 
     def check(self) -> None:

@@ -136,10 +136,13 @@ class ObjectBlobStore(FolderBlobStore):
         address: its URL.
         folder: the data folder.
         shared: whether other servers delete objects, too, so that a file here may have none.
+        only_read: as for a folder.
     """
 
-    def __init__(self, objects: Any, address: str, folder: Path, *, shared: bool = False) -> None:
-        super().__init__(folder, durable=False)
+    def __init__(
+        self, objects: Any, address: str, folder: Path, *, shared: bool = False, only_read: bool = False
+    ) -> None:
+        super().__init__(folder, durable=False, only_read=only_read)
         self._shared = shared
         self.address = address
         self._objects = objects

@@ -125,7 +125,7 @@ def open_server_store(
         loss = server_mark.foreign_rows(folder, database, opened(create=False))
         if loss is not None:
             if not accept_data_loss:
-                raise DataLost(f"{loss}; give that place")
+                raise DataLost(f"{loss}; give that place, or go on without them with --accept-data-loss")
             _log.error("%s; going on without what is lost (--accept-data-loss)", loss)
         objects = opened(create=True)
         server_mark.write_marks(folder, database, objects)
@@ -161,7 +161,8 @@ def read_server_store(folder: Path, address: str, blobs_address: str | None = No
     try:
         objects = None
         if blobs_address is not None:
-            objects = ObjectBlobStore(open_objects(blobs_address, create=False), blobs_address, folder)
+            found = open_objects(blobs_address, create=False)
+            objects = ObjectBlobStore(found, blobs_address, folder, only_read=True)
         place = folder if objects is None else blobs_address
         loss = server_mark.foreign_rows(folder, database, objects)
         if loss is not None:

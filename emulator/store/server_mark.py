@@ -64,8 +64,12 @@ def write_marks(
     if objects is not None and objects.database_id() != database.id:
         objects.set_database_id(database.id)
     if not is_marked(folder):
-        parts = [database.id] if objects is None else [database.id, _OBJECTS]
-        write_atomically(folder / FILE_NAME, f"{' '.join(parts)}\n".encode())
+        write_atomically(folder / FILE_NAME, f"{_line(database, objects is not None)}\n".encode())
+
+
+def _line(database: "PostgresqlDatabase", with_objects: bool) -> str:
+    """The mark of a folder."""
+    return f"{database.id} {_OBJECTS}" if with_objects else database.id
 
 
 def _check_folder(folder: Path, database: "PostgresqlDatabase", with_objects: bool) -> bool:
@@ -89,19 +93,29 @@ def _check_folder(folder: Path, database: "PostgresqlDatabase", with_objects: bo
             "migrate-store"
         )
     if has_blobs(folder):
-        raise DatabaseRefused(
-            f"{folder} has images or models of another database than {database.name}; give another data "
-            "folder"
-        )
+        line = _line(database, with_objects)
+        raise DatabaseRefused(_without_mark(folder / FILE_NAME, line, database.name, "data folder"))
     return False
 
 
 def _check_objects(objects: "ObjectBlobStore", database: "PostgresqlDatabase") -> bool:
     """Whether an object store belongs to the database; False for a new one. Raises BlobsRefused."""
     found = objects.database_id()
-    if found not in (None, database.id) or (found is None and objects.has_any()):
+    if found is None and objects.has_any():
+        mark = f"{objects.address.rstrip('/')}/{FILE_NAME}"
+        raise BlobsRefused(_without_mark(mark, database.id, database.name, "prefix with --blobs"))
+    if found not in (None, database.id):
         raise BlobsRefused(
             f"{objects.address} has images or models of another database than {database.name}; give another "
             "prefix with --blobs"
         )
     return found is not None
+
+
+def _without_mark(mark: Path | str, line: str, database: str, other: str) -> str:
+    """The reason to refuse blobs of which only a person can know whether they are those of a database."""
+    return (
+        f"there are images or models, but the mark {mark} is missing, which names their database; give "
+        f"another {other}, or, if they are those of {database}, "
+        f"put the mark back, a file with the line: {line}"
+    )

@@ -450,5 +450,5 @@ def test_folders_with_rows_or_blobs_of_their_own_are_refused(address: str, tmp_p
     with pytest.raises(DatabaseRefused, match="has a database of its own"):
         open_server_store(tmp_path, address)
     FolderBlobStore(tmp_path / "blobs").put(b"image")
-    with pytest.raises(DatabaseRefused, match="images or models of another database"):
+    with pytest.raises(DatabaseRefused, match="which names their database"):
         open_server_store(tmp_path / "blobs", address)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,7 +100,7 @@ def _restore(settings: Settings, backup: Path) -> Manifest:
             def opened() -> Store:
                 from emulator.app import opened_store
 
-                return opened_store(replace(settings, accept_data_loss=True), exclusive=True)
+                return opened_store(settings, exclusive=True)
 
             return restoring.restore(backup, settings.data, opened)
     except DataFolderInUse:

@@ -1,6 +1,7 @@
 """The list of the files of a backup with their SHA-256, which ``sha256sum --check SHA256SUMS`` reads, too."""
 
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,10 +11,19 @@ from emulator.durable_files import write_atomically
 FILE_NAME = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
 _MOST_NAMES = 10
+# Paths are appended to that of a folder, also without their first segments: none may lead out of it.
+_SEGMENT = re.compile(r"(?![A-Za-z]:)[^/\\\0\n]+")
 
 
 class BackupRejected(Exception):
     """A folder is no backup, or files of it are missing or damaged. str() names them, for a person."""
+
+
+def is_listable(path: str) -> bool:
+    """Whether a path with slashes, and what is left of it without its first segments, stay in a folder."""
+    return all(
+        segment not in (".", "..") and _SEGMENT.fullmatch(segment) is not None for segment in path.split("/")
+    )
 
 
 def write(folder: Path, digests: Mapping[str, str]) -> None:
@@ -34,7 +44,7 @@ def read(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for number, line in enumerate(text.split("\n")[:-1], start=1):
         parts = _LINE.fullmatch(line)
-        if parts is None or Path(parts[2]).is_absolute() or ".." in Path(parts[2]).parts:
+        if parts is None or not is_listable(parts[2]):
             raise BackupRejected(f"{path} is damaged in line {number}")
         found[parts[2]] = parts[1]
     if not text.endswith("\n"):
@@ -58,7 +68,9 @@ def verify(folder: Path) -> dict[str, str]:
 def _problems(folder: Path, listed: Mapping[str, str]) -> Iterator[str]:
     for path, digest in listed.items():
         try:
-            if digest_of(folder / path) != digest:
+            if not _is_within(folder, path):
+                yield f"{path} is a link or a device, not a file"
+            elif digest_of(folder / path) != digest:
                 yield f"{path} has another SHA-256"
         except FileNotFoundError:
             yield f"{path} is missing"
@@ -68,3 +80,11 @@ def _problems(folder: Path, listed: Mapping[str, str]) -> Iterator[str]:
         path = file.relative_to(folder).as_posix()
         if path not in listed and path != FILE_NAME and (file.is_symlink() or not file.is_dir()):
             yield f"{path} is not in {FILE_NAME}"
+
+
+def _is_within(folder: Path, path: str) -> bool:
+    """Whether a path leads to a file without symbolic links. Raises OSError."""
+    file = folder / path
+    above = file.relative_to(folder).parents
+    is_linked = any((folder / each).is_symlink() for each in above if each != Path())
+    return stat.S_ISREG(file.lstat().st_mode) and not is_linked

@@ -302,13 +302,16 @@ def _others(data: Path) -> Iterator[Path]:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """The file at a path, or those of a folder, without links, locks, and files that are being written."""
+    """The file at a path, or those of a folder, without links, locks, files that are being written, and names
+    that a list of hashes cannot have."""
     if path.is_symlink() or path.name.startswith(UNFINISHED_PREFIX) or path.name == ".lock":
+        return
+    if not hash_list.is_listable(path.name):
         return
     if path.is_dir():
         for each in sorted(path.iterdir()):
             yield from _files(each)
-    elif path.is_file() and "\n" not in str(path):  # which the list of hashes cannot have
+    elif path.is_file():
         yield path
 
 

@@ -252,6 +252,62 @@ def test_doctor_names_damaged_and_missing_objects_and_those_without_a_row(
     assert damaged.name in refused.stderr
 
 
+def test_commands_that_only_read_make_no_data_folder(servers: Servers, tmp_path: Path) -> None:
+    servers.first.images(servers.first.project(), pictures(1))
+    store = store_of(servers.first)[2:]
+    succeeded("doctor", "--data", str(tmp_path / "none"), *store)
+    succeeded("backup", str(tmp_path / "backups"), "--data", str(tmp_path / "none"), *store)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_store_without_its_mark_has_it_back_from_the_line_in_the_message(
+    servers: Servers, tmp_path: Path
+) -> None:
+    servers.first.images(servers.first.project(), pictures(1))
+    store = store_of(servers.first)
+    succeeded("backup", str(tmp_path / "backups"), *store)
+    for one in servers:
+        one.close()
+    mark = tmp_path / "objects" / "emulator.database"
+    content = mark.read_text()
+    mark.unlink()
+    for command in (
+        ["doctor"],
+        ["backup", str(tmp_path / "backups")],
+        ["restore", str(tmp_path / "backups"), "--yes"],
+    ):
+        refused = run(*command, *store)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "the mark file:" in refused.stderr
+        assert "objects/emulator.database is missing" in refused.stderr
+    mark.write_text(refused.stderr.rpartition(": ")[2])
+    assert mark.read_text() == content
+    succeeded("restore", str(tmp_path / "backups"), "--yes", *store)
+
+
+def test_a_restore_to_a_mistyped_store_is_refused_unless_the_loss_is_accepted(
+    servers: Servers, tmp_path: Path
+) -> None:
+    first = servers.first
+    first.images(first.project(), pictures(2))
+    before, store = state(first), store_of(first)
+    succeeded("backup", str(tmp_path / "backups"), *store)
+    for one in servers:
+        one.close()
+    mistyped = tmp_path / "mistyped"
+    named = ["--data", str(tmp_path / "new"), *store[2:4], "--blobs", folder_address(mistyped)]
+    refused = run("restore", str(tmp_path / "backups"), "--yes", *named)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "elsewhere than in" in refused.stderr
+    assert "--accept-data-loss" in refused.stderr
+    assert not mistyped.exists()
+    accepted = run("restore", str(tmp_path / "backups"), "--yes", "--accept-data-loss", *named)
+    assert accepted.returncode == 0
+    options = {"database": store[3], "blobs": folder_address(mistyped)}
+    for restored in running_service(tmp_path / "new", **options):
+        assert state(restored) == before
+
+
 def execute_of(service: Service, statement: str) -> list[tuple[Any, ...]]:
     return execute(str(service.settings.database), statement)
 

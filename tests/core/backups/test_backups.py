@@ -1,11 +1,12 @@
 """Backups of a data folder: saved while it is in use, checked, restored elsewhere and in place."""
 
+import hashlib
 import json
 import shutil
 import sqlite3
 import subprocess
 import tarfile
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,68 @@ def test_each_flipped_byte_is_named_and_nothing_is_restored(service: Service, tm
         (folder / hash_list.FILE_NAME).write_bytes(damaged)
         with pytest.raises(BackupRejected):
             restoring.verified(folder)
+
+
+_OUTSIDE = (
+    "/{}",
+    "../{}",
+    "folder//{}",
+    "folder/../../{}",
+    "folder/./{}",
+    "folder/C:/{}",
+    "folder/\\{}",
+    "folder/a\0{}",
+    "folder/",
+)
+
+
+@pytest.mark.parametrize("path", _OUTSIDE)
+@pytest.mark.parametrize("is_running", [False, True], ids=["stopped", "running"])
+def test_a_list_of_paths_that_lead_elsewhere_is_refused(
+    service: Service, tmp_path: Path, path: str, is_running: bool
+) -> None:
+    folder = save(service.settings.data, tmp_path / "backups").folder
+    target = tmp_path / "written"
+    content = folder / "content"
+    content.write_bytes(b"crafted")
+    listed = path.format(str(target).lstrip("/"))
+    with suppress(OSError, ValueError):  # a name that no file can have
+        crafted = folder / listed
+        if crafted.is_relative_to(folder) and ".." not in crafted.parts:
+            crafted.parent.mkdir(parents=True, exist_ok=True)
+            content.rename(crafted)
+    digest = hashlib.sha256(b"crafted").hexdigest()
+    with (folder / hash_list.FILE_NAME).open("a") as file:
+        file.write(f"{digest}  {listed}\n")
+    (tmp_path / "elsewhere").mkdir()
+    before = files_of(tmp_path / "elsewhere")
+    with pytest.raises(BackupRejected, match="SHA256SUMS is damaged in line"):
+        if is_running:
+            with restoring.as_named_snapshot(folder, tmp_path / "elsewhere"):
+                pass
+        else:
+            restore(folder, tmp_path / "elsewhere")
+    assert not target.exists()
+    assert files_of(tmp_path / "elsewhere") == before
+
+
+@pytest.mark.parametrize("linked", ["folder/link-secret", "folder"])
+def test_symbolic_links_in_a_backup_are_refused(service: Service, tmp_path: Path, linked: str) -> None:
+    folder = save(service.settings.data, tmp_path / "backups").folder
+    (folder / linked).rename(tmp_path / "moved")
+    (folder / linked).symlink_to(tmp_path / "moved")
+    with pytest.raises(BackupRejected, match="folder/link-secret is a link or a device"):
+        restore(folder, tmp_path / "elsewhere")
+
+
+def test_names_that_the_list_cannot_have_are_left_out(service: Service, tmp_path: Path) -> None:
+    networks = service.settings.data / "backbones"
+    networks.mkdir(exist_ok=True)
+    for name in ("C:x", "a\\b", "a\nb", "kept:x"):
+        (networks / name).write_text("x")
+    saved = save(service.settings.data, tmp_path / "backups")
+    assert files_of(saved.folder / "folder").keys() == {"link-secret", "backbones/kept:x"}
+    assert restoring.verified(saved.folder) == saved.manifest
 
 
 def test_missing_and_superfluous_files_are_named(service: Service, tmp_path: Path) -> None:

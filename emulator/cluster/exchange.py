@@ -5,8 +5,9 @@ Objects: ``jobs/<token>/wanted``, ``jobs/<token>/runs/<id>``, ``jobs/<token>/in/
 pieces that it gives to others, whose tokens are ``<token of the job>/pieces/<number>``.
 
 The server writes ``wanted`` again and again while it waits for the job, and deletes it when it does not want
-the result any more. So a job also ends when its server is killed, and without a scheduler: cancelling a Dask
-task that is executed does not end it.
+the result any more. So a job also ends when its server stands still, and without a scheduler. The scheduler
+cancels the tasks of a client whose process or connection ends, whereupon jobs and pieces end within seconds,
+too; see `run`.
 """
 
 import shutil

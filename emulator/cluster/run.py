@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from emulator.store.object_blobs import ObjectBlobStore, open_objects
 from emulator.worker.executor import JobFuture, WorkerExecutor
 from emulator.worker.messages import Raised, Returned, raised
 
-# The worker looks this often whether the server still wants the result.
+# The worker looks this often whether its result is still wanted.
 CHECK_SECONDS = 2.0
 # A training is often followed by another one.
 _IDLE_SECONDS = 300
@@ -101,10 +102,20 @@ def run_job(order: tuple[Any, ...]) -> Returned | Raised:
             f"{worker.name} on {socket.gethostname()}",
             _seldom(report),
             addresses=(worker.scheduler.address, worker.address),
+            is_cancelled=partial(_is_cancelled, worker, worker.get_current_task()),
         )
         return run.result()
     except BaseException as error:  # noqa: BLE001  (the server gets it)
         return raised(error)
+
+
+def _is_cancelled(worker: Any, key: str) -> bool:
+    """Whether the scheduler has cancelled a task that this worker executes, which Dask itself does not end.
+
+    It does so as soon as the connection of the task's client ends, however the client's process ended.
+    """
+    task = worker.state.tasks.get(key)
+    return task is not None and task.state == "cancelled"
 
 
 def _seldom(report: Callable[[float, str], None]) -> Callable[[float, str], None]:
@@ -124,6 +135,7 @@ class Run:
     """One job, or a piece of one.
 
     name: of the worker, for people. addresses: of the scheduler and of the worker, for jobs with pieces.
+    is_cancelled: whether Dask has cancelled the task of this run.
     """
 
     def __init__(
@@ -134,11 +146,13 @@ class Run:
         report: Callable[[float, str], None],
         *,
         addresses: tuple[str, str] = ("", ""),
+        is_cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._place = place
         self._order = order
         self._name = name
         self._report = report
+        self._is_cancelled = is_cancelled
         self._id = uuid.uuid4().hex
         self._folder = place.folder / "jobs" / self._id
         self._exchange = Exchange(place.store or order.store)
@@ -219,7 +233,7 @@ class Run:
                     self._report(0, f"Fetching images: {number + 1} of {len(self._order.blobs)}")
 
     def _wait(self, future: JobFuture[Any]) -> Any:
-        """The result of the child process. Raises CancelledError when the server does not want it."""
+        """The result of the child process. Raises CancelledError when it is not wanted."""
         wish, changed = "", time.monotonic()
         while True:
             try:
@@ -227,6 +241,9 @@ class Run:
             except NotYet:
                 if future.done():  # an error of the job itself
                     raise
+            if self._is_cancelled():
+                future.cancel()
+                continue
             try:
                 found = self._exchange.wish(self._order.token)
             except BlobsUnreachable as error:  # the server cannot renew its wish either

@@ -31,6 +31,9 @@ _RESULT_SECONDS = 60.0
 # A worker that has not begun a piece after this time got another job in the meantime: the first piece also
 # imports packages, which takes long on a busy machine.
 _BEGIN_SECONDS = 60.0
+# A worker whose latest sign of life is older than that of another one by this much stands still, as a machine
+# does that is paused. Workers give one every second or two.
+_SILENT_SECONDS = 60.0
 # A piece that was lost as often, or raised an exception, is carried out by the worker of the job.
 _LOSSES = 2
 _log = logging.getLogger(__name__)
@@ -49,12 +52,15 @@ class Helpers:
         self._tried = -_RETRY_SECONDS
 
     def look(self) -> tuple[set[str], list[str]]:
-        """The addresses of all workers, and of the helpers that are idle: none while a job waits."""
+        """The addresses of all workers that do not stand still, and of the helpers among them that are idle.
+
+        No helper is, while a job waits.
+        """
         try:
             client = self._connected()
             if client is None:
                 return set(), []
-            workers = client.scheduler_info(n_workers=-1)["workers"]
+            workers = _answering(client.scheduler_info(n_workers=-1)["workers"])
             busy = client.processing()
         except Exception as error:  # noqa: BLE001  (the scheduler is lost, and the job will be)
             _log.debug("The scheduler did not answer: %s", error)
@@ -103,6 +109,14 @@ class Helpers:
             except Exception as error:  # noqa: BLE001  (OSError, TimeoutError, errors of TLS)
                 _log.warning("This job has no helpers: %s", reason_of(error))
             return self._client
+
+
+def _answering(workers: dict[str, Any]) -> dict[str, Any]:
+    """Those that do not stand still. The times are all by the clock of the scheduler."""
+    latest = max((found["last_seen"] for found in workers.values()), default=0.0)
+    return {
+        address: found for address, found in workers.items() if latest - found["last_seen"] < _SILENT_SECONDS
+    }
 
 
 class Outcome(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from emulator.cluster.exchange import address_of
+from emulator.cluster.exchange import FORGOTTEN_SECONDS, address_of
 from emulator.cluster.executor import ClusterExecutor
 from tests.cluster import job_functions as jobs
 from tests.support.dask_cluster import DaskCluster, is_running
@@ -156,7 +156,8 @@ def test_a_job_of_a_killed_worker_begins_again_without_the_old_pieces(
 
     parents = {worker.pid: worker for worker in workers}
     parents[Process(own).ppid()].kill()
-    wait_until(lambda: not is_running(other), "the end of the piece of the old attempt")
+    # Long before the wish for the piece is forgotten.
+    wait_until(lambda: not is_running(other), "the end of the old piece", FORGOTTEN_SECONDS / 2)
     (tmp_path / "released").touch()
     assert set(processes(future)) == {process_of(tmp_path)}
 

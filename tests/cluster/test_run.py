@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -55,9 +56,11 @@ def place(tmp_path: Path) -> Iterator[run.Place]:
     place.close()
 
 
-def running(place: run.Place, order: Order, reports: list[tuple[float, str]] | None = None) -> run.Run:
+def running(
+    place: run.Place, order: Order, reports: list[tuple[float, str]] | None = None, **more: Any
+) -> run.Run:
     kept = [] if reports is None else reports
-    return run.Run(place, order, "the worker", lambda fraction, step: kept.append((fraction, step)))
+    return run.Run(place, order, "the worker", lambda fraction, step: kept.append((fraction, step)), **more)
 
 
 def test_images_are_read_and_files_returned_by_the_object_store(server: Server, place: run.Place) -> None:
@@ -155,17 +158,18 @@ def test_the_error_of_a_job_is_that_of_the_run(server: Server, place: run.Place)
         running(place, server.order(jobs.time_out)).result()
 
 
-@pytest.mark.parametrize("reason", ["not wanted any more", "forgotten", "the worker ends"])
+@pytest.mark.parametrize("reason", ["not wanted any more", "cancelled", "forgotten", "the worker ends"])
 def test_a_job_is_stopped(
     server: Server, place: run.Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
     monkeypatch.setattr(run, "CHECK_SECONDS", 0.02)
     order = server.order(jobs.hold, tmp_path / "began", tmp_path / "released")
     ended: list[BaseException] = []
+    cancelled = threading.Event()
 
     def carry_out() -> None:
         try:
-            running(place, order).result()
+            running(place, order, is_cancelled=cancelled.is_set).result()
         except CancelledError as error:
             ended.append(error)
 
@@ -177,6 +181,8 @@ def test_a_job_is_stopped(
         monkeypatch.setattr(run, "FORGOTTEN_SECONDS", 0.1)
     elif reason == "not wanted any more":
         server.exchange.delete("token")
+    elif reason == "cancelled":
+        cancelled.set()
     elif reason == "the worker ends":
         place.close()
     thread.join()
@@ -217,6 +223,10 @@ def test_a_worker_of_dask_itself_uses_its_local_folder(
         local_directory = str(tmp_path / "local")
         address = "tcp://nowhere:1"
         scheduler = SimpleNamespace(address="tcp://nowhere:2")
+        state = SimpleNamespace(tasks={})
+
+        def get_current_task(self) -> str:
+            return "key"
 
         def log_event(self, topic: str, message: object) -> None:
             events.append((topic, message))

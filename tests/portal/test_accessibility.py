@@ -389,6 +389,20 @@ def test_dialogs(portal: Portal, content: Content, dialog: Dialog) -> None:
     page.wait_for_function("() => document.activeElement !== document.body")
 
 
+def test_the_palette_with_more_entries_than_space(portal: Portal) -> None:
+    for number in range(16):
+        portal.trainer.create_project(f"One of many {number}")
+    page = portal.open("projects")
+    page.keyboard.press("Control+k")
+    page.get_by_role("dialog").get_by_text("Open One of many").first.wait_for()
+    portal.settle()
+    scrolled = (
+        "each => each.scrollHeight > each.clientHeight && getComputedStyle(each).overflowY === 'scroll'"
+    )
+    assert page.evaluate(f"[...document.querySelectorAll('[role=dialog] *')].some({scrolled})")
+    portal.check_accessibility()
+
+
 def test_the_dialog_that_asks_for_a_key(portal: Portal) -> None:
     portal.expects("status of 401")
     denied = '{"code": "401", "message": "Access denied."}'

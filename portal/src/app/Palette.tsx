@@ -41,6 +41,8 @@ export function Palette() {
       limit={16}
       overlayProps={{ blur: 0, backgroundOpacity: 0.5 }}
       scrollable
+      // The keyboard reaches a list that is longer than its space.
+      scrollAreaProps={{ viewportProps: { tabIndex: 0 } }}
       nothingFound="No command of that name"
       searchProps={{ placeholder: "Command or project", "aria-label": "Command or project" }}
     />

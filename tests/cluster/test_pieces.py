@@ -1,4 +1,7 @@
-"""The pieces of a job on a scheduler and workers in processes of their own, some of which are killed."""
+"""The pieces of a job on a scheduler and workers in processes of their own, some of which are killed.
+
+Connections are encrypted: the server, the workers and the processes of their jobs have a certificate.
+"""
 
 import os
 import signal
@@ -11,7 +14,7 @@ import pytest
 from emulator.cluster.exchange import FORGOTTEN_SECONDS, address_of
 from emulator.cluster.executor import ClusterExecutor
 from tests.cluster import job_functions as jobs
-from tests.support.dask_cluster import DaskCluster, is_running
+from tests.support.dask_cluster import DaskCluster, encrypted, is_running
 from tests.support.harness import PATIENCE_SECONDS, wait_until
 
 pytestmark = [
@@ -23,21 +26,21 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
     """A scheduler without workers."""
-    cluster = DaskCluster(tmp_path_factory.mktemp("cluster"))
-    yield cluster
-    cluster.stop()
+    with encrypted(tmp_path_factory.mktemp("certificate")):
+        cluster = DaskCluster(tmp_path_factory.mktemp("cluster"), "tls")
+        yield cluster
+        cluster.stop()
 
 
 @pytest.fixture
 def executor(cluster: DaskCluster, tmp_path: Path) -> Iterator[ClusterExecutor]:
-    """That of a server whose data folder is "data". Workers live for one test."""
+    """That of a server whose data folder is "data"."""
     folder = tmp_path / "data"
     folder.mkdir()
     executor = ClusterExecutor(cluster.address, address_of(None, folder), folder, sent=(), jobs=2)
     executor.start()
     yield executor
     executor.shutdown()
-    cluster.stop_workers()
 
 
 def begun(folder: Path, count: int) -> list[tuple[int, int]]:
@@ -65,7 +68,7 @@ def processes(future: Any) -> list[int]:
 def test_one_worker_carries_out_all_pieces_itself(
     cluster: DaskCluster, executor: ClusterExecutor, tmp_path: Path
 ) -> None:
-    cluster.start_worker()
+    cluster.have_workers(1)
     cluster.start_worker(version="0.0.9")
     (tmp_path / "released").touch()
     future = executor.submit(jobs.divide, 4, tmp_path)
@@ -76,8 +79,8 @@ def test_one_worker_carries_out_all_pieces_itself(
 def test_an_idle_worker_helps_and_results_are_in_order(
     cluster: DaskCluster, executor: ClusterExecutor, tmp_path: Path
 ) -> None:
-    for _ in range(3):
-        cluster.start_worker()
+    cluster.have_workers(3)
+    left = set(cluster.folder.glob("worker-*/jobs/*"))  # by workers that were killed
     reports: list[str] = []
     future = executor.submit(
         jobs.divide, 4, tmp_path, on_progress=lambda fraction, step: reports.append(step)
@@ -95,14 +98,13 @@ def test_an_idle_worker_helps_and_results_are_in_order(
     assert last[0] == own
     assert reports[-1] == "dividing"
     wait_until(lambda: not list((tmp_path / "data/jobs").iterdir()), "the objects to be deleted")
-    for worker in range(3):
-        assert list((cluster.folder / f"worker-{worker}/jobs").glob("*")) == []
+    assert not set(cluster.folder.glob("worker-*/jobs/*")) - left
 
 
 def test_a_piece_of_a_killed_worker_is_carried_out_by_another(
     cluster: DaskCluster, executor: ClusterExecutor, tmp_path: Path
 ) -> None:
-    cluster.start_worker()
+    cluster.have_workers(1)
     future = executor.submit(jobs.divide, 2, tmp_path)
     begun(tmp_path, 1)
     for attempt in (2, 3):
@@ -122,7 +124,7 @@ def test_a_piece_of_a_killed_worker_is_carried_out_by_another(
 def test_a_worker_that_ends_in_order_gives_its_piece_back(
     cluster: DaskCluster, executor: ClusterExecutor, tmp_path: Path
 ) -> None:
-    cluster.start_worker()
+    cluster.have_workers(1)
     future = executor.submit(jobs.divide, 2, tmp_path)
     begun(tmp_path, 1)
     helper = cluster.start_worker()
@@ -134,8 +136,7 @@ def test_a_worker_that_ends_in_order_gives_its_piece_back(
 
 
 def test_pieces_end_with_their_job(cluster: DaskCluster, executor: ClusterExecutor, tmp_path: Path) -> None:
-    for _ in range(2):
-        cluster.start_worker()
+    cluster.have_workers(2)
     future = executor.submit(jobs.divide, 3, tmp_path)
     pids = [pid for _, pid in begun(tmp_path, 2)]
     assert future.cancel()
@@ -146,7 +147,7 @@ def test_pieces_end_with_their_job(cluster: DaskCluster, executor: ClusterExecut
 def test_a_job_of_a_killed_worker_begins_again_without_the_old_pieces(
     cluster: DaskCluster, executor: ClusterExecutor, tmp_path: Path
 ) -> None:
-    workers = [cluster.start_worker() for _ in range(2)]
+    cluster.have_workers(2)
     future = executor.submit(jobs.divide, 2, tmp_path)
     own, other = (
         pid for _, pid in sorted(begun(tmp_path, 2), key=lambda found: found[1] != process_of(tmp_path))
@@ -154,7 +155,7 @@ def test_a_job_of_a_killed_worker_begins_again_without_the_old_pieces(
     assert own == process_of(tmp_path)
     from psutil import Process  # which Dask needs
 
-    parents = {worker.pid: worker for worker in workers}
+    parents = {worker.pid: worker for worker in cluster.workers}
     parents[Process(own).ppid()].kill()
     # Long before the wish for the piece is forgotten.
     wait_until(lambda: not is_running(other), "the end of the old piece", FORGOTTEN_SECONDS / 2)
@@ -165,8 +166,7 @@ def test_a_job_of_a_killed_worker_begins_again_without_the_old_pieces(
 def test_a_piece_that_fails_on_a_helper_is_carried_out_here_whose_error_is_that_of_the_job(
     cluster: DaskCluster, executor: ClusterExecutor, tmp_path: Path
 ) -> None:
-    for _ in range(2):
-        cluster.start_worker()
+    cluster.have_workers(2)
     (tmp_path / "sad-1").touch()
     future = executor.submit(jobs.divide, 3, tmp_path)
     (first, own), (second, other) = begun(tmp_path, 2)[:2]
@@ -181,7 +181,7 @@ def test_a_piece_that_fails_on_a_helper_is_carried_out_here_whose_error_is_that_
 def test_a_piece_that_may_not_be_needed_is_for_idle_workers_only(
     cluster: DaskCluster, executor: ClusterExecutor, tmp_path: Path
 ) -> None:
-    cluster.start_worker()
+    cluster.have_workers(1)
     (tmp_path / "released").touch()
     future = executor.submit(jobs.divide, 2, tmp_path, certain=1)
     begun(tmp_path, 1)
@@ -196,7 +196,7 @@ def test_a_job_has_precedence_over_pieces(
     """Two jobs on two workers: each carries out its own pieces."""
     folders = [tmp_path / "1", tmp_path / "2"]
     futures = []
-    cluster.start_worker()
+    cluster.have_workers(1)
     for folder in folders:
         folder.mkdir()
         futures.append(executor.submit(jobs.divide, 3, folder))

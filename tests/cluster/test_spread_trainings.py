@@ -1,6 +1,7 @@
 """The pieces of an advanced training make the same model wherever they are carried out."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from emulator.vision.training.results import EVALUATION_FILE, MODEL_FILE
 from tests.cluster.training_functions import hard_dataset, train_hard
 from tests.support.dask_cluster import DaskCluster
 from tests.support.harness import PATIENCE_SECONDS, wait_until
+from tests.support.long_run import IS_LONG
 
 pytestmark = [
     pytest.mark.slow,
@@ -38,13 +40,12 @@ class Trainings:
         self.executor.start()
         self.futures: list[Any] = []
 
-    def submit(self, name: str, reports: list[str] | None = None) -> Any:
+    def submit(self, name: str) -> Any:
         future = self.executor.submit(
             train_hard,
             self.dataset,
             self.data / name,
             self.data / "features",
-            on_progress=lambda fraction, step: (reports if reports is not None else []).append(step),
         )
         self.futures.append(future)
         return future
@@ -70,12 +71,11 @@ def trainings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainings]:
 
 
 @pytest.fixture(autouse=True)
-def without_workers(trainings: Trainings) -> Iterator[None]:
-    """Workers and trainings live for one test."""
+def cancelled(trainings: Trainings) -> Iterator[None]:
+    """Trainings live for one test, and workers go on."""
     yield
     for future in trainings.futures:
         future.cancel()
-    trainings.cluster.stop_workers()
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +94,9 @@ def expected(trainings: Trainings) -> Files:
     return trainings.files("here")
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [1, 2, 3] if IS_LONG else [2])
 def test_the_number_of_workers_changes_no_byte(trainings: Trainings, expected: Files, workers: int) -> None:
-    for _ in range(workers):
-        trainings.cluster.start_worker()
+    trainings.cluster.have_workers(workers)
     future = trainings.submit(f"{workers} workers")
     helped = set()
 
@@ -111,13 +110,19 @@ def test_the_number_of_workers_changes_no_byte(trainings: Trainings, expected: F
     assert bool(helped) is (workers > 1)
 
 
-def test_a_worker_that_is_killed_amid_a_fold_changes_no_byte(trainings: Trainings, expected: Files) -> None:
-    trainings.cluster.start_worker()
-    reports: list[str] = []
-    future = trainings.submit("killed", reports)
-    wait_until(lambda: "Quick training" in reports, "the training to begin")
-    helper = trainings.cluster.start_worker()
-    wait_until(trainings.pieces_begun, "a piece on the other worker")
-    helper.kill()
+def test_a_worker_that_is_killed_amid_a_piece_changes_no_byte(trainings: Trainings, expected: Files) -> None:
+    cluster = trainings.cluster
+    cluster.have_workers(2)
+    future = trainings.submit("killed")
+
+    def helpers() -> "list[subprocess.Popen[str]]":
+        runs = [run.name for run in trainings.pieces_begun()]
+        return [
+            worker
+            for worker in cluster.workers
+            if any((cluster.folders[worker] / "jobs" / run).is_dir() for run in runs)
+        ]
+
+    wait_until(helpers, "a piece on the other worker")[0].kill()
     future.result(PATIENCE_SECONDS)
     assert trainings.files("killed") == expected

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FAULTS = {
     "console error": ("console.error('broken')", "console error: broken"),
     "warning": ("console.warn('doubtful')", "console warning: doubtful"),
-    "exception": ("setTimeout(() => { throw new Error('broken') })", "uncaught: .*broken"),
+    "exception": ("queueMicrotask(() => { throw new Error('broken') })", "uncaught: .*broken"),
     "rejection": ("void Promise.reject(new Error('broken'))", "uncaught: .*broken"),
     "missing file": ("fetch('/portal/assets/missing.js')", "status of 404"),
     "other origin": ("fetch('http://127.0.0.1:9/').catch(() => 0)", "policy violation: connect-src"),

@@ -280,7 +280,7 @@ class Spread(Generic[Item, Result]):
             self._exchange.want(piece.token)
             piece.address, piece.since = address, time.monotonic()
             piece.task = self._helpers.submit(order, address)
-        except Exception as error:  # noqa: BLE001  (whatever it is, the piece is carried out here)
+        except Exception as error:  # noqa: BLE001  (any error: the piece is executed in this process instead)
             _log.warning("A piece could not be given to %s: %s", address, error)
             self._lose(piece, _State.WAITING)
 

@@ -161,13 +161,17 @@ class PostgresqlDatabase(Database):
                     "transaction; let it keep sessions (PgBouncer: pool_mode = session), or leave it out"
                 )
 
-    def _prepare(self, connection: Connection) -> None:
-        """Bring the schema up to SCHEMA_REVISION."""
+    def _schema(self, connection: Connection) -> str | None:
+        """The revision of the schema; None where the database has no tables. Raises DatabaseRefused."""
         names = set(inspect(connection).get_table_names())
         marks: list[Any] = []
         if "alembic_version" in names:
             marks = list(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars())
-        current = schema_mark(self.name, names, marks)
+        return schema_mark(self.name, names, marks)
+
+    def _prepare(self, connection: Connection) -> None:
+        """Bring the schema up to SCHEMA_REVISION."""
+        current = self._schema(connection)
         if current is None:
             _declare_partial_indexes()
             create_schema(connection)

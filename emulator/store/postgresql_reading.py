@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, inspect
 from sqlmodel import SQLModel
 
-from emulator.store.database import SCHEMA_REVISION, DatabaseRefused, schema_mark
+from emulator.store.database import SCHEMA_REVISION, DatabaseRefused
 from emulator.store.postgresql import PostgresqlDatabase
 
 _INVALID_INDEXES = (
@@ -75,11 +75,7 @@ class PostgresqlReader(PostgresqlDatabase):
                     yield Problem(text, "Restore the newest backup into a new database.")
 
     def _prepare(self, connection: Connection) -> None:
-        names = set(inspect(connection).get_table_names())
-        marks: list[Any] = []
-        if "alembic_version" in names:
-            marks = list(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars())
-        current = schema_mark(self.name, names, marks)
+        current = self._schema(connection)
         if current is None:
             raise DatabaseRefused(f"{self.name} has no tables yet: no emulator was started with it")
         if current != SCHEMA_REVISION:

@@ -38,7 +38,7 @@ def setting(tmp_path: Path) -> Setting:
 
 
 def test_a_worker_that_stands_still_is_no_helper_and_its_piece_is_lost(setting: Setting) -> None:
-    """All times are by the clock of the scheduler, whatever it shows."""
+    """Ages are differences of times of the scheduler's clock; its offset has no effect."""
     seen = {"own": 1000.0, "alive": 999.0, "frozen": 1001.0 - SILENT_SECONDS}
 
     def scheduler_info(n_workers: int) -> dict[str, Any]:

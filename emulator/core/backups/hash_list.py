@@ -20,7 +20,7 @@ class BackupRejected(Exception):
 
 
 def is_listable(path: str) -> bool:
-    """Whether a path with slashes, and what is left of it without its first segments, stay in a folder."""
+    """Whether a POSIX path stays in its folder, also after its leading segments are removed."""
     return all(
         segment not in (".", "..") and _SEGMENT.fullmatch(segment) is not None for segment in path.split("/")
     )
